@@ -1,1 +1,16 @@
-//! mwctl-core
+//! The decisions of `mwctl`, as pure functions on values.
+//!
+//! ```text
+//! text ──conventions──→ Stack | Vec<Problem>
+//! Stack, images ──manifest──→ Kubernetes objects
+//! objects, Observed ──plan──→ Plan {steps, holds}
+//! (State, Event, now) ──develop──→ [Effect]
+//! kubeconfig, minikube's words ──cluster──→ what is local, what runs
+//! ```
+//!
+//! Nothing here reads a file, a clock, the environment or the network, and nothing here waits:
+//! the crate's `.clippy.toml` refuses it. Whatever was observed comes in as a value.
+
+pub mod model;
+pub mod name;
+pub mod problem;
