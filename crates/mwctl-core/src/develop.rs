@@ -43,8 +43,6 @@ pub enum Event {
         update: u64,
         /// Paths whose content differs from what was wanted.
         paths: Vec<String>,
-        /// How many files it removed that are no longer wanted.
-        removed: usize,
     },
     /// The connection is gone.
     Lost,
@@ -83,7 +81,8 @@ pub enum Effect {
         paths: BTreeSet<String>,
         /// Run the dependency step first.
         dependencies: bool,
-        /// Restart the process.
+        /// Restart the process. The answer to a [`Effect::Want`] restarts it also when the agent
+        /// removed files that are no longer wanted: only the agent knows of those.
         restart: bool,
     },
     /// A new image is needed, because of these paths.
@@ -146,11 +145,7 @@ impl State {
             Event::Changed(paths) => self.changed(paths, now),
             Event::Found(found) => self.found(found, now),
             Event::Connected { started } => self.connected(started, now),
-            Event::Needed {
-                update,
-                paths,
-                removed,
-            } => self.needed(update, paths, removed, now),
+            Event::Needed { update, paths } => self.needed(update, paths, now),
             Event::Lost => {
                 self.link = Link::Down;
                 Vec::new()
@@ -293,13 +288,7 @@ impl State {
         vec![Effect::Want { update }]
     }
 
-    fn needed(
-        &mut self,
-        update: u64,
-        paths: Vec<String>,
-        removed: usize,
-        now: Duration,
-    ) -> Vec<Effect> {
+    fn needed(&mut self, update: u64, paths: Vec<String>, now: Duration) -> Vec<Effect> {
         let Link::Comparing {
             update: expected,
             started,
@@ -337,8 +326,7 @@ impl State {
             .filter(|path| !self.desired.contains_key(*path))
             .cloned()
             .collect();
-        let restart =
-            !started || removed > 0 || touched.iter().any(|path| self.rules.restarts(path));
+        let restart = !started || touched.iter().any(|path| self.rules.restarts(path));
         let dependencies = touched
             .iter()
             .any(|path| self.rules.is_dependency_input(path));

@@ -93,11 +93,9 @@ impl World {
                     self.container.remove(path);
                 }
                 self.log.push(format!("want {}", difference.put.len()));
-                let removed = difference.delete.len();
                 self.event(Event::Needed {
                     update,
                     paths: difference.put,
-                    removed,
                 });
             }
             Effect::Copy { put, delete, .. } => {
@@ -349,7 +347,6 @@ fn an_edit_during_the_comparison_is_part_of_the_update() {
         Event::Needed {
             update,
             paths: vec![],
-            removed: 0,
         },
         late,
     );
