@@ -44,6 +44,8 @@ pub enum Event {
         /// Paths whose content differs from what was wanted.
         paths: Vec<String>,
     },
+    /// These couldn't be copied as asked, because the checkout had changed again meanwhile.
+    Missed(Vec<String>),
     /// The connection is gone.
     Lost,
     /// The moment asked for by [`Effect::Wake`] has come.
@@ -146,6 +148,7 @@ impl State {
             Event::Found(found) => self.found(found, now),
             Event::Connected { started } => self.connected(started, now),
             Event::Needed { update, paths } => self.needed(update, paths, now),
+            Event::Missed(paths) => self.missed(paths),
             Event::Lost => {
                 self.link = Link::Down;
                 Vec::new()
@@ -214,7 +217,11 @@ impl State {
     ) -> Vec<Effect> {
         let mut touched = BTreeSet::new();
         for (path, node) in &put {
-            if self.desired.get(path) != Some(node) {
+            let lacking = match &self.link {
+                Link::Up { actual } => actual.get(path) != Some(node),
+                _ => false,
+            };
+            if lacking || self.desired.get(path) != Some(node) {
                 self.desired.insert(path.clone(), node.clone());
                 touched.insert(path.clone());
             }
@@ -349,6 +356,17 @@ impl State {
             effects.push(Effect::Wake(batch.end()));
         }
         effects
+    }
+
+    /// Nobody knows what the container has at these paths: look again and send what is there.
+    fn missed(&mut self, paths: Vec<String>) -> Vec<Effect> {
+        let Link::Up { actual } = &mut self.link else {
+            return Vec::new();
+        };
+        for path in &paths {
+            actual.remove(path);
+        }
+        vec![Effect::Read(paths.into_iter().collect())]
     }
 
     /// `put`, completed by touched paths that are wanted but were edited after `Want` was sent.

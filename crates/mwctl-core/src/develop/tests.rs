@@ -358,6 +358,18 @@ fn an_edit_during_the_comparison_is_part_of_the_update() {
 }
 
 #[test]
+fn a_file_that_changed_while_it_was_copied_is_looked_at_again() {
+    let mut world = World::new(&[("app.js", 1)]);
+    world.connect(true);
+    world.save("app.js", 2);
+    world.container.insert("app.js".into(), file(9));
+    world.take_log();
+    world.event(Event::Missed(vec!["app.js".into()]));
+    assert_eq!(world.take_log(), ["copy 1 0"]);
+    assert_eq!(world.container, world.checkout);
+}
+
+#[test]
 fn a_file_that_sync_cannot_express_asks_for_a_new_image() {
     let mut world = World::new(&[("Dockerfile", 1)]);
     world.connect(true);
