@@ -11,7 +11,9 @@
 //! Nothing here reads a file, a clock, the environment or the network, and nothing here waits:
 //! the crate's `.clippy.toml` refuses it. Whatever was observed comes in as a value.
 
+pub mod cluster;
 pub mod develop;
+pub mod minikube;
 pub mod model;
 pub mod name;
 pub mod problem;
