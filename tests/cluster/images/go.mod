@@ -1,0 +1,3 @@
+module mwctl.test/images
+
+go 1.24.0
