@@ -13,8 +13,11 @@
 
 pub mod cluster;
 pub mod develop;
+pub mod manifest;
 pub mod minikube;
 pub mod model;
 pub mod name;
+pub mod observed;
+pub mod plan;
 pub mod problem;
 pub mod tree;

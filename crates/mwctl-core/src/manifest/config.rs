@@ -1,0 +1,289 @@
+//! Configuration: one ConfigMap of a service's files, one Secret of its private settings, and how
+//! both reach the containers.
+//!
+//! Directories are mounted whole, since a file mounted by `subPath` never changes in a running pod.
+//! The one exception is a file right in the application's directory, or above it: mounting that
+//! directory would hide the application.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{
+    ConfigMap, ConfigMapVolumeSource, EnvVar, EnvVarSource, KeyToPath, Secret, SecretKeySelector,
+    Volume, VolumeMount,
+};
+use sha2::{Digest, Sha256};
+
+use super::label::{hash, object_name, shorten};
+use super::workload::metadata;
+use crate::model::{ConfigFile, Container, Image, Service, Stack};
+
+/// The pod annotations that replace the pods when configuration changes.
+const CONFIGURATION_CHECKSUM: &str = "checksum/configuration";
+const SECRETS_CHECKSUM: &str = "checksum/secrets";
+
+/// The ConfigMap of a service's files; `None` where it has none.
+pub(super) fn config_map(stack: &Stack, service: &Service, worktree: &str) -> Option<ConfigMap> {
+    if service.files.is_empty() {
+        return None;
+    }
+    Some(ConfigMap {
+        metadata: metadata(stack, service, config_name(stack, service), worktree),
+        data: Some(data(service)),
+        ..Default::default()
+    })
+}
+
+/// The Secret of a service's private settings; `None` where it has none.
+pub(super) fn secret(stack: &Stack, service: &Service, worktree: &str) -> Option<Secret> {
+    if service.secrets.is_empty() {
+        return None;
+    }
+    let data = service
+        .secrets
+        .iter()
+        .map(|(key, value)| (key.clone(), ByteString(value.reveal().as_bytes().to_vec())));
+    Some(Secret {
+        metadata: metadata(stack, service, secret_name(stack, service), worktree),
+        data: Some(data.collect()),
+        type_: Some("Opaque".to_owned()),
+        ..Default::default()
+    })
+}
+
+/// The checksums of both, as pod annotations.
+pub(super) fn checksums(service: &Service) -> BTreeMap<String, String> {
+    let mut checksums = BTreeMap::new();
+    if !service.files.is_empty() {
+        checksums.insert(CONFIGURATION_CHECKSUM.to_owned(), checksum(data(service)));
+    }
+    if !service.secrets.is_empty() {
+        let pairs = service
+            .secrets
+            .iter()
+            .map(|(key, value)| (key.clone(), value.reveal().to_owned()));
+        checksums.insert(SECRETS_CHECKSUM.to_owned(), checksum(pairs));
+    }
+    checksums
+}
+
+/// The environment of a container: who it is first, then what is public, then, in the main one, what
+/// is private. `more` is put on top. Where a name occurs twice the later value wins in the earlier
+/// place, because the API refuses a list with both.
+pub(super) fn environment(
+    stack: &Stack,
+    service: &Service,
+    container: &Container,
+    more: &BTreeMap<String, String>,
+) -> Vec<EnvVar> {
+    let plain = |name: &str, value: &str| EnvVar {
+        name: name.to_owned(),
+        value: Some(value.to_owned()),
+        value_from: None,
+    };
+    let mut variables: Vec<EnvVar> =
+        vec![plain("SERVICE_IDENTIFIER", &object_name(stack, service))];
+    let mut set = |variable: EnvVar| match variables.iter_mut().find(|v| v.name == variable.name) {
+        Some(earlier) => *earlier = variable,
+        None => variables.push(variable),
+    };
+    for (name, value) in &container.environment {
+        set(plain(name, value));
+    }
+    if container.name == service.main.name {
+        for name in service.secrets.keys() {
+            set(private(name, &secret_name(stack, service)));
+        }
+        for (name, value) in more {
+            set(plain(name, value));
+        }
+    }
+    variables
+}
+
+fn private(name: &str, secret: &str) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        value: None,
+        value_from: Some(EnvVarSource {
+            secret_key_ref: Some(SecretKeySelector {
+                name: secret.to_owned(),
+                key: name.to_owned(),
+                optional: None,
+            }),
+            ..Default::default()
+        }),
+    }
+}
+
+/// A directory of configuration files in one container.
+struct Directory<'a> {
+    /// The name of its volume in the pod.
+    volume: String,
+    /// Its path in the container.
+    path: &'a str,
+    /// The container that sees it.
+    container: &'a str,
+    /// Its files.
+    files: Vec<&'a ConfigFile>,
+}
+
+fn directories(service: &Service) -> Vec<Directory<'_>> {
+    let mut grouped: BTreeMap<(&str, &str), Vec<&ConfigFile>> = BTreeMap::new();
+    for file in &service.files {
+        let key = (file.container.as_str(), parent(&file.path));
+        grouped.entry(key).or_default().push(file);
+    }
+    grouped
+        .into_iter()
+        .enumerate()
+        .map(|(index, ((container, path), files))| Directory {
+            volume: format!("config-{index}"),
+            path,
+            container,
+            files,
+        })
+        .collect()
+}
+
+/// The pod's volumes for configuration files.
+pub(super) fn volumes(stack: &Stack, service: &Service) -> Vec<Volume> {
+    let keys = keys(service);
+    directories(service)
+        .into_iter()
+        .map(|directory| Volume {
+            name: directory.volume,
+            config_map: Some(ConfigMapVolumeSource {
+                name: config_name(stack, service),
+                items: Some(
+                    directory
+                        .files
+                        .iter()
+                        .map(|file| KeyToPath {
+                            key: keys[&(file.container.as_str(), file.path.as_str())].clone(),
+                            path: base_name(&file.path).to_owned(),
+                            mode: None,
+                        })
+                        .collect(),
+                ),
+                ..Default::default()
+            }),
+            ..Default::default()
+        })
+        .collect()
+}
+
+/// Where a container sees its configuration files.
+pub(super) fn mounts(service: &Service, container: &Container) -> Vec<VolumeMount> {
+    let mut mounts = Vec::new();
+    for directory in directories(service) {
+        if directory.container != container.name {
+            continue;
+        }
+        let mount = |path: &str, file: Option<&str>| VolumeMount {
+            name: directory.volume.clone(),
+            mount_path: path.to_owned(),
+            sub_path: file.map(str::to_owned),
+            read_only: Some(true),
+            ..Default::default()
+        };
+        if hides_application(service, directory.path) {
+            for file in &directory.files {
+                mounts.push(mount(&file.path, Some(base_name(&file.path))));
+            }
+        } else {
+            mounts.push(mount(directory.path, None));
+        }
+    }
+    mounts
+}
+
+/// Whether a mount at `path` would hide what the image or the checkout put there.
+fn hides_application(service: &Service, path: &str) -> bool {
+    let image = match &service.image {
+        Image::Build(build) => Some(build.directory.as_str()),
+        Image::Reference(_) => None,
+    };
+    let develop = service.develop.as_ref().map(|d| d.directory.as_str());
+    [image, develop, service.main.working_directory.as_deref()]
+        .into_iter()
+        .flatten()
+        .any(|application| path == "/" || is_within(application, path))
+}
+
+/// Whether `path` is `directory` or lies in it.
+fn is_within(path: &str, directory: &str) -> bool {
+    let directory = directory.trim_end_matches('/');
+    path.strip_prefix(directory)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn data(service: &Service) -> BTreeMap<String, String> {
+    let keys = keys(service);
+    service
+        .files
+        .iter()
+        .map(|file| {
+            let key = &keys[&(file.container.as_str(), file.path.as_str())];
+            (key.clone(), file.text.clone())
+        })
+        .collect()
+}
+
+/// The key of each file in the ConfigMap: its name, and a hash before it where two have that name.
+fn keys(service: &Service) -> BTreeMap<(&str, &str), String> {
+    let key = |path: &str| -> String {
+        base_name(path)
+            .chars()
+            .map(|c| match c {
+                '-' | '_' | '.' => c,
+                c if c.is_ascii_alphanumeric() => c,
+                _ => '_',
+            })
+            .collect()
+    };
+    let mut keys = BTreeMap::new();
+    for file in &service.files {
+        let own = key(&file.path);
+        let alone = service.files.iter().filter(|f| key(&f.path) == own).count() == 1;
+        let whole = format!("{}:{}", file.container, file.path);
+        keys.insert(
+            (file.container.as_str(), file.path.as_str()),
+            if alone {
+                own
+            } else {
+                format!("{}-{own}", hash(&whole))
+            },
+        );
+    }
+    keys
+}
+
+fn checksum(pairs: impl IntoIterator<Item = (String, String)>) -> String {
+    let mut hasher = Sha256::new();
+    for text in pairs.into_iter().flat_map(|(key, value)| [key, value]) {
+        // Lengths keep `a`, `bc` unlike `ab`, `c`.
+        hasher.update((text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    hex::encode(hasher.finalize())
+}
+
+fn parent(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some(("", _)) | None => "/",
+        Some((directory, _)) => directory,
+    }
+}
+
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn config_name(stack: &Stack, service: &Service) -> String {
+    shorten(&format!("{}-config", object_name(stack, service)))
+}
+
+fn secret_name(stack: &Stack, service: &Service) -> String {
+    shorten(&format!("{}-secret-config", object_name(stack, service)))
+}

@@ -1,0 +1,122 @@
+//! What was seen in the cluster, as plain data: the other half of what a plan is made from.
+//!
+//! Whoever watches the cluster fills it; nothing here asks anybody anything. To be of use to a plan,
+//! `objects` holds what stands under the names that are wanted, whoever owns it, and everything that
+//! carries the stack's label.
+
+mod cause;
+mod pod;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+pub use self::cause::{Cause, diagnose};
+pub use self::pod::{ContainerState, ObservedContainer, ObservedPod, Termination, Warning};
+
+use crate::manifest::{FORM, Form, NAME, ObjectId};
+use crate::name::ServiceName;
+
+/// What was seen, and when.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Observed {
+    /// Milliseconds since 1970.
+    pub at: u64,
+    /// The objects by id, as the API server gave them.
+    #[serde(skip)]
+    pub objects: BTreeMap<ObjectId, Value>,
+    /// Images by reference.
+    pub images: BTreeMap<String, ImageState>,
+    /// The stack's pods.
+    pub pods: Vec<ObservedPod>,
+    /// Warnings that the cluster reported.
+    pub events: Vec<Warning>,
+}
+
+/// Where an image is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageState {
+    /// Whether the node has it.
+    pub on_node: bool,
+}
+
+/// How far a workload is.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Progress {
+    /// There is none.
+    Missing,
+    /// Not all of its pods are there and current, or some don't run yet.
+    Starting,
+    /// Its pods are there, current and running; not all are ready, or an older one is left.
+    Started,
+    /// All its pods are current and ready, and no other is left.
+    Ready,
+}
+
+impl Observed {
+    /// How far the Deployment `id` is.
+    pub fn progress(&self, id: &ObjectId) -> Progress {
+        let Some(deployment) = self.objects.get(id) else {
+            return Progress::Missing;
+        };
+        let service = label(deployment, NAME);
+        let mut pods = self
+            .pods
+            .iter()
+            .filter(|pod| pod.service.as_ref().map(ServiceName::as_str) == service)
+            .filter(|pod| pod.form != Form::Test && !pod.terminating)
+            .peekable();
+        let running = pods.peek().is_some() && pods.all(ObservedPod::is_running);
+        match rollout(deployment) {
+            Rollout::Done => Progress::Ready,
+            Rollout::Current if running => Progress::Started,
+            Rollout::Current | Rollout::Stale => Progress::Starting,
+        }
+    }
+
+    /// The form of the workload `id`; `None` where there is none.
+    pub fn form(&self, id: &ObjectId) -> Option<Form> {
+        self.objects.get(id).map(form)
+    }
+}
+
+/// What a Deployment's status says.
+enum Rollout {
+    /// Its pods aren't all there, or are of an older description.
+    Stale,
+    /// Its pods are all of the current description.
+    Current,
+    /// They are ready too, and no other is left.
+    Done,
+}
+
+fn rollout(deployment: &Value) -> Rollout {
+    let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64);
+    let wanted = number("/spec/replicas").unwrap_or(1);
+    let count = |field: &str| number(&format!("/status/{field}")).unwrap_or(0);
+    // A status of an earlier generation says nothing about this one; no status at all is none.
+    let current = number("/status/observedGeneration")
+        .is_some_and(|seen| seen >= number("/metadata/generation").unwrap_or(0));
+    if !current || count("updatedReplicas") < wanted {
+        return Rollout::Stale;
+    }
+    if count("replicas") > count("updatedReplicas") || count("availableReplicas") < wanted {
+        return Rollout::Current;
+    }
+    Rollout::Done
+}
+
+/// A label of a live object.
+pub(crate) fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    object.get("metadata")?.get("labels")?.get(key)?.as_str()
+}
+
+/// The form that a workload's label says it has.
+pub fn form(workload: &Value) -> Form {
+    label(workload, FORM)
+        .and_then(Form::parse)
+        .unwrap_or(Form::Planned)
+}

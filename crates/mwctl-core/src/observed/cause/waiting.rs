@@ -1,0 +1,98 @@
+//! Containers that never started: the node says why in one word and a sentence.
+
+use super::Cause;
+use crate::model::Service;
+use crate::observed::ObservedContainer;
+
+/// Why a container waits; `None` for what is only a matter of time.
+pub(super) fn cause(
+    service: &Service,
+    container: &ObservedContainer,
+    reason: &str,
+    message: &str,
+) -> Option<Cause> {
+    let name = &service.name;
+    let image = &container.image;
+    let cause = match reason {
+        "ErrImageNeverPull" => Cause::new(
+            format!("the node doesn't have the image of `{name}`: {image}"),
+            format!("mwctl up {name}"),
+        ),
+        "ImagePullBackOff" | "ErrImagePull" | "RegistryUnavailable" => {
+            Cause::new(pull_failure(image, message), correct(name, "image"))
+        }
+        "InvalidImageName" => Cause::new(
+            format!("`{image}` can't be the name of an image"),
+            correct(name, "image"),
+        ),
+        "ImageInspectError" => Cause::new(
+            format!("the node can't read the image {image}"),
+            format!("mwctl up {name}"),
+        ),
+        "CreateContainerConfigError" => configuration(service, image, message),
+        "CreateContainerError" | "RunContainerError" => Cause::new(
+            format!("the container `{}` can't be started", container.name),
+            correct(name, "command"),
+        ),
+        _ => return None,
+    };
+    Some(cause.because([message]))
+}
+
+fn pull_failure(image: &str, message: &str) -> String {
+    let lower = message.to_lowercase();
+    if ["not found", "manifest unknown", "does not exist"]
+        .iter()
+        .any(|words| lower.contains(words))
+    {
+        format!("the registry has no image {image}")
+    } else if ["unauthorized", "denied", "403", "401"]
+        .iter()
+        .any(|words| lower.contains(words))
+    {
+        format!("the registry doesn't give out the image {image}")
+    } else if [
+        "no such host",
+        "timeout",
+        "connection refused",
+        "unreachable",
+    ]
+    .iter()
+    .any(|words| lower.contains(words))
+    {
+        format!("the registry of the image {image} can't be reached from the node")
+    } else {
+        format!("the image {image} can't be pulled")
+    }
+}
+
+fn configuration(service: &Service, image: &str, message: &str) -> Cause {
+    let name = &service.name;
+    let user =
+        format!("write the number of an unprivileged user as `user` of `{name}` into `mwctl.yaml`");
+    if message.contains("run as root") {
+        Cause::new(
+            format!("the image {image} runs as root, which isn't allowed here"),
+            user,
+        )
+    } else if message.contains("non-numeric user") {
+        Cause::new(
+            format!("the image {image} names its user, and a name may be root's"),
+            user,
+        )
+    } else if message.contains("not found") {
+        Cause::new(
+            format!("something that `{name}` is configured with isn't in the cluster"),
+            format!("mwctl up {name}"),
+        )
+    } else {
+        Cause::new(
+            format!("the configuration of `{name}` isn't accepted by the node"),
+            format!("mwctl render {name}"),
+        )
+    }
+}
+
+fn correct(name: &crate::name::ServiceName, field: &str) -> String {
+    format!("correct `{field}` of `{name}` in `mwctl.yaml`, then type `mwctl up {name}`")
+}

@@ -1,0 +1,204 @@
+//! Pods and warnings, reduced to what a decision or a person needs.
+
+use k8s_openapi::api::core::v1::{
+    ContainerState as KubeState, ContainerStateTerminated, ContainerStatus, Event, Pod,
+};
+use serde::Serialize;
+
+use crate::manifest::{FORM, Form, NAME};
+use crate::name::ServiceName;
+
+/// A pod.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObservedPod {
+    /// Its name.
+    pub name: String,
+    /// The service that its label names.
+    pub service: Option<ServiceName>,
+    /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
+    pub phase: String,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// Whether it is being deleted.
+    pub terminating: bool,
+    /// The form it has.
+    pub form: Form,
+    /// The node it is on.
+    pub node: Option<String>,
+    /// That node's architecture, as in `amd64`, where whoever observed it knows.
+    pub architecture: Option<String>,
+    /// Why the scheduler found no node, in its words.
+    pub unschedulable: Option<String>,
+    /// Its containers, those that prepare it first.
+    pub containers: Vec<ObservedContainer>,
+}
+
+/// A container of a pod.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObservedContainer {
+    /// Its name.
+    pub name: String,
+    /// Its image.
+    pub image: String,
+    /// Whether it only prepares the pod.
+    pub init: bool,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// What it does.
+    pub state: ContainerState,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// How it ended the last time.
+    pub last_termination: Option<Termination>,
+}
+
+/// What a container does.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ContainerState {
+    /// It has yet to start.
+    Waiting {
+        /// Why, in one word, as in `ImagePullBackOff`.
+        reason: String,
+        /// Why, in the node's words.
+        message: String,
+    },
+    /// It runs.
+    Running,
+    /// It has ended.
+    Terminated(Termination),
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Termination {
+    /// Its exit code.
+    pub exit_code: i32,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Why, in one word, as in `OOMKilled`.
+    pub reason: String,
+    /// Why, in the node's or the process's words.
+    pub message: String,
+}
+
+/// A warning that the cluster reported about an object.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Warning {
+    /// The kind of what it concerns.
+    pub kind: String,
+    /// The name of what it concerns.
+    pub name: String,
+    /// What happened, in one word.
+    pub reason: String,
+    /// What happened, in a sentence.
+    pub message: String,
+    /// How often.
+    pub count: u32,
+}
+
+impl ObservedPod {
+    /// What a Pod object says.
+    pub fn of(pod: &Pod) -> Self {
+        let label = |key: &str| pod.metadata.labels.as_ref().and_then(|l| l.get(key));
+        let status = pod.status.clone().unwrap_or_default();
+        let condition = |kind: &str| {
+            let conditions = status.conditions.as_deref().unwrap_or_default();
+            conditions.iter().find(|c| c.type_ == kind)
+        };
+        let statuses = |list: &Option<Vec<ContainerStatus>>, init: bool| -> Vec<_> {
+            let list = list.as_deref().unwrap_or_default();
+            list.iter().map(|status| container(status, init)).collect()
+        };
+        let mut containers = statuses(&status.init_container_statuses, true);
+        containers.extend(statuses(&status.container_statuses, false));
+        Self {
+            name: pod.metadata.name.clone().unwrap_or_default(),
+            service: label(NAME).and_then(|name| ServiceName::new(name.as_str()).ok()),
+            phase: status.phase.clone().unwrap_or_default(),
+            ready: condition("Ready").is_some_and(|c| c.status == "True"),
+            terminating: pod.metadata.deletion_timestamp.is_some(),
+            form: label(FORM)
+                .and_then(|form| Form::parse(form))
+                .unwrap_or(Form::Planned),
+            node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+            architecture: None,
+            unschedulable: condition("PodScheduled")
+                .filter(|c| c.status == "False" && c.reason.as_deref() == Some("Unschedulable"))
+                .map(|c| c.message.clone().unwrap_or_default()),
+            containers,
+        }
+    }
+
+    /// Whether every container that stays is running.
+    pub fn is_running(&self) -> bool {
+        let mut staying = self.containers.iter().filter(|c| !c.init).peekable();
+        staying.peek().is_some() && staying.all(|c| c.state == ContainerState::Running)
+    }
+}
+
+impl Warning {
+    /// What an Event object says; `None` where it isn't a warning.
+    pub fn of(event: &Event) -> Option<Self> {
+        if event.type_.as_deref() != Some("Warning") {
+            return None;
+        }
+        let about = &event.involved_object;
+        let series = event.series.as_ref().and_then(|series| series.count);
+        Some(Self {
+            kind: about.kind.clone().unwrap_or_default(),
+            name: about.name.clone().unwrap_or_default(),
+            reason: event.reason.clone().unwrap_or_default(),
+            message: event.message.clone().unwrap_or_default(),
+            count: u32::try_from(series.or(event.count).unwrap_or(1)).unwrap_or(1),
+        })
+    }
+}
+
+fn container(status: &ContainerStatus, init: bool) -> ObservedContainer {
+    let last = status.last_state.as_ref();
+    ObservedContainer {
+        name: status.name.clone(),
+        image: status.image.clone(),
+        init,
+        ready: status.ready,
+        state: state(status.state.as_ref()),
+        restarts: u32::try_from(status.restart_count).unwrap_or(0),
+        last_termination: last
+            .and_then(|state| state.terminated.as_ref())
+            .map(termination),
+    }
+}
+
+fn state(state: Option<&KubeState>) -> ContainerState {
+    match state {
+        Some(KubeState {
+            terminated: Some(terminated),
+            ..
+        }) => ContainerState::Terminated(termination(terminated)),
+        Some(KubeState {
+            running: Some(_), ..
+        }) => ContainerState::Running,
+        other => {
+            let waiting = other.and_then(|state| state.waiting.as_ref());
+            let text = |text: Option<&String>| text.cloned().unwrap_or_default();
+            ContainerState::Waiting {
+                reason: text(waiting.and_then(|w| w.reason.as_ref())),
+                message: text(waiting.and_then(|w| w.message.as_ref())),
+            }
+        }
+    }
+}
+
+fn termination(terminated: &ContainerStateTerminated) -> Termination {
+    Termination {
+        exit_code: terminated.exit_code,
+        signal: terminated.signal,
+        reason: terminated.reason.clone().unwrap_or_default(),
+        message: terminated.message.clone().unwrap_or_default(),
+    }
+}

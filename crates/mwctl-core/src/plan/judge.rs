@@ -1,0 +1,152 @@
+//! What is to become of one wanted object, given what stands under its name.
+
+use serde_json::Value;
+
+use super::difference::{Difference, differences, zero};
+use super::owner::{Owner, Ownership};
+use super::{Hold, HoldKind, PlanOptions};
+use crate::manifest::{APPLIED, Object, ObjectId};
+use crate::observed::Observed;
+
+/// What is to become of an object.
+pub(super) enum Verdict {
+    /// It is as it should be.
+    Unchanged,
+    /// It is applied, because of this.
+    Apply(String),
+    /// It is deleted and applied, because of this.
+    Replace(String),
+    /// It is left.
+    Hold(Hold),
+}
+
+/// Looks at wanted objects one by one.
+pub(super) struct Judge<'a> {
+    pub(super) owner: &'a Owner,
+    pub(super) observed: &'a Observed,
+    pub(super) options: &'a PlanOptions,
+}
+
+impl Judge<'_> {
+    /// What is to become of `object`.
+    pub(super) fn judge(&self, object: &Object) -> Verdict {
+        let id = object.id();
+        let Some(live) = self.observed.objects.get(&id) else {
+            return Verdict::Apply("isn't in the cluster".to_owned());
+        };
+        if self.namespace_goes(&id) {
+            return Verdict::Apply("goes with its old namespace".to_owned());
+        }
+        let ownership = self.owner.of(live);
+        if ownership != Ownership::Mine && !self.options.adopt {
+            return Verdict::Hold(foreign(object, &id, &ownership));
+        }
+        if is_going(live) {
+            return Verdict::Replace("is being deleted".to_owned());
+        }
+        self.compare(object, &id, live)
+    }
+
+    /// Whether the object's namespace is being deleted, and the object with it.
+    fn namespace_goes(&self, id: &ObjectId) -> bool {
+        self.observed.objects.iter().any(|(other, value)| {
+            other.kind == "Namespace"
+                && id.namespace.as_ref() == Some(&other.name)
+                && is_going(value)
+        })
+    }
+
+    fn compare(&self, object: &Object, id: &ObjectId, live: &Value) -> Verdict {
+        let wanted = object.to_value();
+        let found = differences(&wanted, live);
+        let shown = reason(&found, matches!(object, Object::Secret(_)));
+        if let Some(field) = immutable(object, &wanted, live, &found) {
+            let reason = format!("can't be changed in place: {}", shown.unwrap_or(field));
+            if matches!(object, Object::PersistentVolumeClaim(_)) && !self.options.volumes {
+                return Verdict::Hold(Hold::data(
+                    object.service(),
+                    id,
+                    format!("`{id}` {reason}"),
+                    "to lose its data and start anew: `mwctl down --volumes`, then `mwctl up`"
+                        .to_owned(),
+                ));
+            }
+            return Verdict::Replace(reason);
+        }
+        let applied = live
+            .pointer("/metadata/annotations")
+            .and_then(|annotations| annotations.get(APPLIED))
+            .and_then(Value::as_str);
+        match (applied == Some(object.fingerprint().as_str()), shown) {
+            (true, None) => Verdict::Unchanged,
+            (true, Some(reason)) => Verdict::Apply(format!("was changed in the cluster: {reason}")),
+            (false, Some(reason)) => Verdict::Apply(reason),
+            (false, None) if applied.is_none() => {
+                Verdict::Apply("has yet to be marked as applied".to_owned())
+            }
+            (false, None) => Verdict::Apply("has less than what was applied before".to_owned()),
+        }
+    }
+}
+
+/// Whether an object is being deleted.
+pub(super) fn is_going(live: &Value) -> bool {
+    live.pointer("/metadata/deletionTimestamp").is_some()
+}
+
+fn foreign(object: &Object, id: &ObjectId, ownership: &Ownership) -> Hold {
+    let (kind, rest) = match object {
+        Object::Namespace(_) => (HoldKind::Namespace, "; it is used as it is"),
+        _ => (HoldKind::Foreign, ""),
+    };
+    Hold {
+        kind,
+        service: object.service(),
+        object: Some(id.clone()),
+        reason: format!("`{id}` {}{rest}", ownership.belongs()),
+        hint: (kind == HoldKind::Foreign).then(|| "to take it over: `mwctl up --adopt`".to_owned()),
+    }
+}
+
+/// The field that makes applying impossible, if one does.
+fn immutable(
+    object: &Object,
+    wanted: &Value,
+    live: &Value,
+    found: &[Difference],
+) -> Option<String> {
+    let differs = |pointer: &str| {
+        let (wanted, live) = (wanted.pointer(pointer), live.pointer(pointer));
+        wanted.is_some_and(|wanted| live.is_some_and(|live| live != wanted))
+    };
+    let touches = |prefix: &str| found.iter().any(|d| d.path.starts_with(prefix));
+    let (is, field) = match object {
+        Object::Deployment(_) if differs("/spec/strategy/type") => {
+            // Apply leaves the parameters that the server added for the other type.
+            (true, "spec.strategy.type")
+        }
+        // Labels that only the live selector has count too: apply would take them out of it.
+        Object::Deployment(_) => (differs("/spec/selector/matchLabels"), "spec.selector"),
+        Object::ConfigMap(_) | Object::Secret(_)
+            if live.get("immutable").is_some_and(|value| !zero(value)) =>
+        {
+            let data = ["data", "binaryData", "immutable"];
+            (data.iter().any(|field| touches(field)), "data")
+        }
+        Object::Secret(_) => (differs("/type"), "type"),
+        Object::PersistentVolumeClaim(_) | Object::Pod(_) => (touches("spec"), "spec"),
+        _ => (false, ""),
+    };
+    is.then(|| format!("`{field}` differs"))
+}
+
+/// The first difference in words, and how many more there are.
+fn reason(found: &[Difference], secret: bool) -> Option<String> {
+    let first = found.first()?;
+    let more = match found.len() - 1 {
+        0 => String::new(),
+        1 => " and 1 more field".to_owned(),
+        more => format!(" and {more} more fields"),
+    };
+    Some(format!("{}{more}", first.describe(secret)))
+}
