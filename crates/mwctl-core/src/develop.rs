@@ -46,6 +46,8 @@ pub enum Event {
     },
     /// These couldn't be copied as asked, because the checkout had changed again meanwhile.
     Missed(Vec<String>),
+    /// The container made this content itself and the checkout has it now too.
+    Taken(String, Node),
     /// The connection is gone.
     Lost,
     /// The moment asked for by [`Effect::Wake`] has come.
@@ -141,6 +143,11 @@ impl State {
         &self.desired
     }
 
+    /// The rules in force.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// Takes in what happened and says what to do, in order.
     pub fn handle(&mut self, event: Event, now: Duration) -> Vec<Effect> {
         match event {
@@ -149,6 +156,13 @@ impl State {
             Event::Connected { started } => self.connected(started, now),
             Event::Needed { update, paths } => self.needed(update, paths, now),
             Event::Missed(paths) => self.missed(paths),
+            Event::Taken(path, node) => {
+                if let Link::Up { actual } = &mut self.link {
+                    actual.insert(path.clone(), node.clone());
+                }
+                self.desired.insert(path, node);
+                Vec::new()
+            }
             Event::Lost => {
                 self.link = Link::Down;
                 Vec::new()

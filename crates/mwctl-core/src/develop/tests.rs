@@ -370,6 +370,18 @@ fn a_file_that_changed_while_it_was_copied_is_looked_at_again() {
 }
 
 #[test]
+fn a_lock_file_that_came_from_the_container_does_not_go_back() {
+    let mut world = World::new(&[("app.js", 1)]);
+    world.connect(true);
+    world.take_log();
+    world.container.insert("package.json".into(), file(7));
+    world.event(Event::Taken("package.json".into(), file(7)));
+    world.save("package.json", 7);
+    world.pass(100);
+    assert_eq!(world.take_log(), Vec::<String>::new());
+}
+
+#[test]
 fn a_file_that_sync_cannot_express_asks_for_a_new_image() {
     let mut world = World::new(&[("Dockerfile", 1)]);
     world.connect(true);

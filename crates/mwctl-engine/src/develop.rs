@@ -1,0 +1,5 @@
+//! The edit loop's effects: files, the agent's stream, pods and time, around the pure state.
+
+pub mod checkout;
+pub mod link;
+pub mod session;

@@ -1,0 +1,175 @@
+//! Reads containers' logs: the last lines of one, or all of a service's as they come.
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+
+use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::LogParams;
+use mwctl_core::name::ServiceName;
+use mwctl_core::observed::{ContainerState, ObservedPod};
+use tokio::task::JoinSet;
+
+use super::pods::follow;
+use super::{Cluster, Request, request};
+use crate::event::{Event, Events};
+
+/// How many lines explain a failure: enough for a stack trace.
+const EXPLANATION: i64 = 20;
+
+/// The last lines of the container of `pod` that is in trouble, of its previous run where it was
+/// started again. Empty where there is no log.
+pub async fn last_lines(cluster: &Cluster, pod: &ObservedPod) -> Vec<String> {
+    let troubled = pod
+        .containers
+        .iter()
+        .find(|container| !matches!(container.state, ContainerState::Running))
+        .or_else(|| pod.containers.iter().find(|container| !container.ready));
+    let Some(container) = troubled else {
+        return Vec::new();
+    };
+    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let waiting = matches!(container.state, ContainerState::Waiting { .. });
+    let parameters = LogParams {
+        container: Some(container.name.clone()),
+        previous: container.restarts > 0 && waiting,
+        tail_lines: Some(EXPLANATION),
+        ..LogParams::default()
+    };
+    match request(
+        || "read the log".to_owned(),
+        api.logs(&pod.name, &parameters),
+    )
+    .await
+    {
+        Ok(text) => text.lines().map(ToOwned::to_owned).collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Which lines are wanted.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// At most this many of each container's past; all where `None`.
+    pub tail: Option<i64>,
+    /// Only lines of the last so many seconds.
+    pub since_seconds: Option<i64>,
+    /// Whether to go on with what comes.
+    pub follow: bool,
+    /// Only the run before the current one.
+    pub previous: bool,
+    /// Only this container.
+    pub container: Option<String>,
+}
+
+/// Tells the logs of every pod that `selector` finds; ends with the logs, or never when following.
+pub async fn tell(
+    cluster: &Cluster,
+    service: &ServiceName,
+    selector: &str,
+    wanted: &Wanted,
+    events: &Events,
+) -> Result<(), Request> {
+    if !wanted.follow {
+        for pod in super::observe::pods(cluster, selector).await? {
+            for container in containers(&pod, wanted) {
+                stream(cluster, service, &pod.name, &container, wanted, events).await?;
+            }
+        }
+        return Ok(());
+    }
+    let mut streams = JoinSet::new();
+    let mut open = BTreeSet::new();
+    let mut pods = pin!(follow(cluster, selector));
+    // A container that starts later is shown from its first line on.
+    let mut first_look = true;
+    while let Some(found) = pods.next().await {
+        let Ok(found) = found else { continue };
+        for (name, pod) in &found {
+            for (container, id) in started(pod) {
+                let chosen = wanted
+                    .container
+                    .as_ref()
+                    .is_none_or(|only| *only == container);
+                if !chosen || !open.insert((name.clone(), id)) {
+                    continue;
+                }
+                let mut wanted = wanted.clone();
+                if !first_look {
+                    wanted.tail = None;
+                    wanted.since_seconds = None;
+                }
+                let (cluster, service, events) = (cluster.clone(), service.clone(), events.clone());
+                let name = name.clone();
+                streams.spawn(async move {
+                    let told = stream(&cluster, &service, &name, &container, &wanted, &events);
+                    if let Err(error) = told.await {
+                        tracing::debug!("the log of {name}/{container} ended: {error}");
+                    }
+                });
+            }
+        }
+        first_look = false;
+        while streams.try_join_next().is_some() {}
+    }
+    Ok(())
+}
+
+fn containers(pod: &ObservedPod, wanted: &Wanted) -> Vec<String> {
+    pod.containers
+        .iter()
+        .filter(|container| match &wanted.container {
+            Some(only) => container.name == *only,
+            None => !container.init,
+        })
+        .filter(|container| {
+            !matches!(container.state, ContainerState::Waiting { .. }) || container.restarts > 0
+        })
+        .map(|container| container.name.clone())
+        .collect()
+}
+
+/// The containers of a pod that have been started, each with the runtime's id of this start.
+fn started(pod: &Pod) -> Vec<(String, String)> {
+    let statuses = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.container_statuses.as_ref());
+    statuses
+        .into_iter()
+        .flatten()
+        .filter_map(|status| Some((status.name.clone(), status.container_id.clone()?)))
+        .collect()
+}
+
+async fn stream(
+    cluster: &Cluster,
+    service: &ServiceName,
+    pod: &str,
+    container: &str,
+    wanted: &Wanted,
+    events: &Events,
+) -> Result<(), Request> {
+    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let parameters = LogParams {
+        container: Some(container.to_owned()),
+        follow: wanted.follow,
+        previous: wanted.previous,
+        tail_lines: wanted.tail,
+        since_seconds: wanted.since_seconds,
+        ..LogParams::default()
+    };
+    let what = || format!("read the log of {pod}/{container}");
+    let reader = request(what, api.log_stream(pod, &parameters)).await?;
+    let mut lines = reader.lines();
+    while let Ok(Some(line)) = lines.try_next().await {
+        events.send(Event::Log {
+            service: service.clone(),
+            pod: pod.to_owned(),
+            container: container.to_owned(),
+            line,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! Looks at a stack in the cluster: one round of requests side by side, as one plain value.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use futures::future::{join_all, try_join_all};
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::Api;
+use kube::api::ListParams;
+use mwctl_core::manifest::{MANAGED_BY, MANAGER, ObjectId, PART_OF, ROLE};
+use mwctl_core::observed::{ImageState, Observed, ObservedPod, Warning};
+use serde_json::Value;
+
+use super::{Cluster, Request, apply, request};
+
+/// The kinds that a stack's objects can have, in the stack's namespace.
+const KINDS: [(&str, &str); 6] = [
+    ("apps/v1", "Deployment"),
+    ("v1", "Service"),
+    ("v1", "ConfigMap"),
+    ("v1", "Secret"),
+    ("v1", "PersistentVolumeClaim"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+];
+
+/// Observes everything that is labelled as part of `stack`, and whatever stands under the names
+/// that are `wanted`. Images are not the API's to tell: the caller fills them in.
+pub async fn stack(
+    cluster: &Cluster,
+    stack: &str,
+    wanted: &[ObjectId],
+) -> Result<Observed, Request> {
+    let selector = format!("{MANAGED_BY}={MANAGER},{PART_OF}={stack}");
+    let owned = try_join_all(KINDS.iter().map(|(api_version, kind)| {
+        let id = ObjectId {
+            api_version: (*api_version).to_owned(),
+            kind: (*kind).to_owned(),
+            namespace: Some(cluster.namespace.clone()),
+            name: String::new(),
+        };
+        // The agent's ConfigMap is large, never changes, and is looked up by name below.
+        list(cluster, id, format!("{selector},!{ROLE}"))
+    }));
+    let (owned, pods, events) =
+        futures::try_join!(owned, pods(cluster, &selector), warnings(cluster))?;
+    let mut objects: BTreeMap<ObjectId, Value> = owned.into_iter().flatten().collect();
+    let missing: Vec<&ObjectId> = wanted
+        .iter()
+        .filter(|id| !objects.contains_key(id))
+        .collect();
+    let found = join_all(missing.iter().map(|id| get(cluster, id))).await;
+    for object in found {
+        if let Some((id, value)) = object? {
+            objects.insert(id, value);
+        }
+    }
+    let since_epoch = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Ok(Observed {
+        at: since_epoch.as_millis() as u64,
+        objects,
+        images: BTreeMap::<String, ImageState>::new(),
+        pods,
+        events,
+    })
+}
+
+async fn list(
+    cluster: &Cluster,
+    kind: ObjectId,
+    selector: String,
+) -> Result<Vec<(ObjectId, Value)>, Request> {
+    let api = apply::api(cluster, &kind);
+    let parameters = ListParams::default().labels(&selector);
+    let found = request(
+        || format!("list objects of kind {}", kind.kind),
+        api.list(&parameters),
+    )
+    .await?;
+    let mut objects = Vec::with_capacity(found.items.len());
+    for object in found.items {
+        let mut value = serde_json::to_value(object).unwrap_or(Value::Null);
+        // The items of a list don't say what they are.
+        value["apiVersion"] = kind.api_version.clone().into();
+        value["kind"] = kind.kind.clone().into();
+        if let Some(id) = ObjectId::of(&value) {
+            objects.push((id, value));
+        }
+    }
+    Ok(objects)
+}
+
+async fn get(cluster: &Cluster, id: &ObjectId) -> Result<Option<(ObjectId, Value)>, Request> {
+    let api = apply::api(cluster, id);
+    let found = request(|| format!("look up {id}"), api.get_opt(&id.name)).await?;
+    Ok(found.map(|object| {
+        let mut value = serde_json::to_value(object).unwrap_or(Value::Null);
+        value["apiVersion"] = id.api_version.clone().into();
+        value["kind"] = id.kind.clone().into();
+        (id.clone(), value)
+    }))
+}
+
+/// The pods that a label selector finds.
+pub async fn pods(cluster: &Cluster, selector: &str) -> Result<Vec<ObservedPod>, Request> {
+    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let parameters = ListParams::default().labels(selector);
+    let found = request(|| "list pods".to_owned(), api.list(&parameters)).await?;
+    Ok(found.items.iter().map(ObservedPod::of).collect())
+}
+
+/// The warnings that the cluster has reported in the namespace.
+pub async fn warnings(cluster: &Cluster) -> Result<Vec<Warning>, Request> {
+    let api: Api<Event> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let parameters = ListParams::default().fields("type=Warning");
+    let found = request(|| "list events".to_owned(), api.list(&parameters)).await?;
+    Ok(found.items.iter().filter_map(Warning::of).collect())
+}

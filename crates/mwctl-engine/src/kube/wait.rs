@@ -1,0 +1,233 @@
+//! Waits until a service's pods have come as far as is asked, or can't; by watching, not by asking.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::StreamExt;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::Api;
+use kube::runtime::{WatchStreamExt, watcher};
+use mwctl_core::manifest::ObjectId;
+use mwctl_core::model::{Condition, Service};
+use mwctl_core::observed::{Cause, Observed, ObservedPod, Progress, Warning, diagnose};
+
+use super::logs::last_lines;
+use super::pods::follow;
+use super::{Cluster, Request};
+
+/// How often a container may have been started again before a wait gives up on it: once can be a
+/// dependency that wasn't there yet.
+const PATIENCE: u32 = 2;
+
+/// The pods won't come as far as was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Wait {
+    /// They can't, and this is why.
+    #[error("{}", .0.summary)]
+    Stuck(Box<Cause>),
+    /// They haven't within the given time.
+    #[error("`{service}` is not {condition} after {} s", after.as_secs())]
+    TimedOut {
+        /// The service.
+        service: String,
+        /// What was waited for.
+        condition: &'static str,
+        /// How long.
+        after: Duration,
+        /// What is known about why.
+        cause: Option<Box<Cause>>,
+    },
+    /// The cluster doesn't answer.
+    #[error(transparent)]
+    Request(#[from] Request),
+}
+
+/// What is waited for.
+#[derive(Clone, Debug)]
+pub struct Goal<'a> {
+    /// The service.
+    pub service: &'a Service,
+    /// Its Deployment.
+    pub deployment: &'a ObjectId,
+    /// The selector of its pods.
+    pub selector: &'a str,
+    /// How far.
+    pub condition: Condition,
+    /// At most how long.
+    pub timeout: Duration,
+}
+
+/// Waits for `goal`; `progress` hears each change in a few words.
+///
+/// Cancel safety: it only looks, so dropping it changes nothing.
+pub async fn until(
+    cluster: &Cluster,
+    goal: &Goal<'_>,
+    progress: &(dyn Fn(String) + Send + Sync),
+) -> Result<(), Wait> {
+    let mut last = Seen::default();
+    match tokio::time::timeout(goal.timeout, watch(cluster, goal, progress, &mut last)).await {
+        Ok(result) => result,
+        Err(_) => Err(Wait::TimedOut {
+            service: goal.service.name.to_string(),
+            condition: describe(goal.condition),
+            after: goal.timeout,
+            cause: cause(cluster, goal, &last).await.map(Box::new),
+        }),
+    }
+}
+
+fn describe(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Ready => "ready",
+        Condition::Started => "started",
+        Condition::Eventually => "deployed",
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    observed: Observed,
+    shown: String,
+}
+
+async fn watch(
+    cluster: &Cluster,
+    goal: &Goal<'_>,
+    progress: &(dyn Fn(String) + Send + Sync),
+    seen: &mut Seen,
+) -> Result<(), Wait> {
+    let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let named =
+        watcher::Config::default().fields(&format!("metadata.name={}", goal.deployment.name));
+    let mut deployments = pin!(
+        watcher::watcher(deployments, named)
+            .default_backoff()
+            .applied_objects()
+    );
+    let mut pods = pin!(follow(cluster, goal.selector));
+    let events: Api<Event> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let warnings = watcher::Config::default().fields("type=Warning");
+    let mut events = pin!(
+        watcher::watcher(events, warnings)
+            .default_backoff()
+            .applied_objects()
+    );
+    loop {
+        tokio::select! {
+            Some(deployment) = deployments.next() => if let Ok(deployment) = deployment {
+                let value = serde_json::to_value(deployment).unwrap_or_default();
+                seen.observed.objects.insert(goal.deployment.clone(), value);
+            },
+            Some(found) = pods.next() => if let Ok(found) = found {
+                seen.observed.pods = current(&found);
+            },
+            Some(event) = events.next() => if let Ok(event) = event {
+                let about_ours = event.involved_object.name.as_deref()
+                    .is_some_and(|name| name.starts_with(&goal.deployment.name));
+                if about_ours && let Some(warning) = Warning::of(&event) {
+                    seen.observed.events.push(warning);
+                }
+            },
+        }
+        if reached(goal.condition, seen.observed.progress(goal.deployment)) {
+            return Ok(());
+        }
+        if hopeless(seen)
+            && let Some(cause) = cause(cluster, goal, seen).await
+        {
+            return Err(Wait::Stuck(Box::new(cause)));
+        }
+        let words = in_words(seen);
+        if words != seen.shown {
+            progress(words.clone());
+            seen.shown = words;
+        }
+    }
+}
+
+/// The pods that count: those of the newest ReplicaSet that aren't leaving.
+fn current(pods: &BTreeMap<String, Pod>) -> Vec<ObservedPod> {
+    let staying = pods
+        .values()
+        .filter(|pod| pod.metadata.deletion_timestamp.is_none());
+    let hash = |pod: &Pod| {
+        pod.metadata
+            .labels
+            .as_ref()?
+            .get("pod-template-hash")
+            .cloned()
+    };
+    let newest = staying
+        .clone()
+        .max_by_key(|pod| {
+            pod.metadata
+                .creation_timestamp
+                .as_ref()
+                .map(|time| time.0.to_string())
+        })
+        .and_then(hash);
+    staying
+        .filter(|pod| hash(pod) == newest)
+        .map(ObservedPod::of)
+        .collect()
+}
+
+fn reached(condition: Condition, progress: Progress) -> bool {
+    match condition {
+        Condition::Ready => progress >= Progress::Ready,
+        Condition::Started => progress >= Progress::Started,
+        Condition::Eventually => true,
+    }
+}
+
+/// Whether waiting longer is unlikely to help.
+fn hopeless(seen: &Seen) -> bool {
+    use mwctl_core::observed::ContainerState;
+    seen.observed.pods.iter().flat_map(|pod| &pod.containers).any(|container| {
+        container.restarts >= PATIENCE
+            || matches!(&container.state, ContainerState::Waiting { reason, .. } if matches!(
+                reason.as_str(),
+                "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName"
+                    | "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError"
+                    | "StartError"
+            ))
+    }) || seen.observed.pods.is_empty() && seen.observed.events.iter().any(|warning| warning.reason == "FailedCreate")
+}
+
+async fn cause(cluster: &Cluster, goal: &Goal<'_>, seen: &Seen) -> Option<Cause> {
+    let lines = match seen.observed.pods.first() {
+        Some(pod) => last_lines(cluster, pod).await,
+        None => Vec::new(),
+    };
+    diagnose(
+        goal.service,
+        &seen.observed.pods,
+        &seen.observed.events,
+        &lines,
+    )
+}
+
+fn in_words(seen: &Seen) -> String {
+    use mwctl_core::observed::ContainerState;
+    let Some(pod) = seen.observed.pods.iter().find(|pod| !pod.ready) else {
+        return if seen.observed.pods.is_empty() {
+            "waiting for its pod".into()
+        } else {
+            "ready".into()
+        };
+    };
+    if pod.unschedulable.is_some() {
+        return "waiting for a node".into();
+    }
+    let waiting = pod
+        .containers
+        .iter()
+        .find_map(|container| match &container.state {
+            ContainerState::Waiting { reason, .. } => Some(reason.clone()),
+            _ => None,
+        });
+    waiting.unwrap_or_else(|| "running, not ready yet".into())
+}
