@@ -94,8 +94,8 @@ pub fn develop_form(
     }
     if let Some(spec) = &mut deployment.spec {
         spec.replicas = Some(1);
-        // The planned pod goes first: two processes would answer in turns. The strategy's type stays
-        // as it is planned, because apply can't take a type's defaulted parameters back.
+        // The planned pod goes at once: two processes would answer in turns, and whoever develops
+        // need not wait until the old one has stopped, unless it holds on to data.
         spec.strategy = Some(workload::strategy(service, 0, 1));
         if let Some(metadata) = &mut spec.template.metadata {
             metadata

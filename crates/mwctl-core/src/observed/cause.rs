@@ -220,3 +220,6 @@ fn status_code(message: &str) -> Option<&str> {
     let status = &rest[..end.unwrap_or(rest.len())];
     (!status.is_empty()).then_some(status)
 }
+
+#[cfg(test)]
+mod tests;

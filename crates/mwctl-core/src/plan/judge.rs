@@ -39,7 +39,7 @@ impl Judge<'_> {
         }
         let ownership = self.owner.of(live);
         if ownership != Ownership::Mine && !self.options.adopt {
-            return Verdict::Hold(foreign(object, &id, &ownership));
+            return Verdict::Hold(foreign(object, &id, &ownership, is_going(live)));
         }
         if is_going(live) {
             return Verdict::Replace("is being deleted".to_owned());
@@ -94,17 +94,27 @@ pub(super) fn is_going(live: &Value) -> bool {
     live.pointer("/metadata/deletionTimestamp").is_some()
 }
 
-fn foreign(object: &Object, id: &ObjectId, ownership: &Ownership) -> Hold {
-    let (kind, rest) = match object {
-        Object::Namespace(_) => (HoldKind::Namespace, "; it is used as it is"),
-        _ => (HoldKind::Foreign, ""),
+fn foreign(object: &Object, id: &ObjectId, ownership: &Ownership, going: bool) -> Hold {
+    let namespace = matches!(object, Object::Namespace(_));
+    let (kind, rest, hint) = match (namespace, going) {
+        (true, false) => (HoldKind::Namespace, "; it is used as it is", None),
+        (true, true) => (
+            HoldKind::Foreign,
+            " and is being deleted",
+            Some(format!("kubectl wait --for=delete --timeout=60s {id}")),
+        ),
+        (false, _) => (
+            HoldKind::Foreign,
+            "",
+            Some("to take it over: `mwctl up --adopt`".to_owned()),
+        ),
     };
     Hold {
         kind,
         service: object.service(),
         object: Some(id.clone()),
         reason: format!("`{id}` {}{rest}", ownership.belongs()),
-        hint: (kind == HoldKind::Foreign).then(|| "to take it over: `mwctl up --adopt`".to_owned()),
+        hint,
     }
 }
 
@@ -121,10 +131,6 @@ fn immutable(
     };
     let touches = |prefix: &str| found.iter().any(|d| d.path.starts_with(prefix));
     let (is, field) = match object {
-        Object::Deployment(_) if differs("/spec/strategy/type") => {
-            // Apply leaves the parameters that the server added for the other type.
-            (true, "spec.strategy.type")
-        }
         // Labels that only the live selector has count too: apply would take them out of it.
         Object::Deployment(_) => (differs("/spec/selector/matchLabels"), "spec.selector"),
         Object::ConfigMap(_) | Object::Secret(_)

@@ -1,5 +1,7 @@
 //! One thing to do, why, and what it waits for.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::manifest::{Object, ObjectId};
@@ -55,6 +57,17 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// The object in the cluster that it changes or deletes.
+    pub fn object(&self) -> Option<ObjectId> {
+        match self {
+            Self::Apply(object) => Some(object.id()),
+            Self::Delete { id } => Some(id.clone()),
+            Self::Build { .. } | Self::Deliver { .. } | Self::Await { .. } => None,
+        }
+    }
+}
+
 /// The steps as they are collected.
 #[derive(Debug, Default)]
 pub(super) struct Steps(Vec<Step>);
@@ -82,14 +95,20 @@ impl Steps {
         id
     }
 
-    /// The ids of a service's steps that change the cluster.
+    /// The ids of a service's steps that change the cluster; of all, where no service is named.
     pub(super) fn of(&self, service: Option<&ServiceName>) -> Vec<usize> {
         self.0
             .iter()
-            .filter(|step| step.service.as_ref() == service)
-            .filter(|step| matches!(step.action, Action::Apply(_) | Action::Delete { .. }))
+            .filter(|step| service.is_none() || step.service.as_ref() == service)
+            .filter(|step| step.action.object().is_some())
             .map(|step| step.id)
             .collect()
+    }
+
+    /// The objects that the steps change or delete.
+    pub(super) fn touched(&self) -> BTreeSet<ObjectId> {
+        let objects = self.0.iter().filter_map(|step| step.action.object());
+        objects.collect()
     }
 
     pub(super) fn into_vec(self) -> Vec<Step> {

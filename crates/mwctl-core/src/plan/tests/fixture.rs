@@ -6,15 +6,16 @@ use serde_json::{Value, json};
 
 use super::super::{Action, Desired, ImageBuild, Plan, PlanOptions, plan};
 use crate::manifest::fixture::{images, name};
-use crate::manifest::{Object, ObjectId, render};
+use crate::manifest::{Form, Object, ObjectId, render};
 use crate::model::Stack;
 use crate::name::ServiceName;
-use crate::observed::{ImageState, Observed};
+use crate::observed::{ImageState, Observed, ObservedPod};
 
 /// Whose checkout the tests deploy.
 pub(super) const WORKTREE: &str = "checkout";
 
 /// A stack, a cluster, and how one is brought to the other.
+#[derive(Debug)]
 pub(super) struct World {
     pub(super) stack: Stack,
     pub(super) builds: BTreeMap<ServiceName, ImageBuild>,
@@ -154,5 +155,21 @@ impl World {
     /// One of the stack's services.
     pub(super) fn service(&mut self, service: &str) -> &mut crate::model::Service {
         self.stack.services.get_mut(&name(service)).unwrap()
+    }
+}
+
+/// A pod in which a service's tests run.
+pub(super) fn pod_of_a_test(service: &str) -> ObservedPod {
+    ObservedPod {
+        name: format!("{service}-main-test-1"),
+        service: Some(name(service)),
+        phase: "Running".to_owned(),
+        ready: true,
+        terminating: false,
+        form: Form::Test,
+        node: None,
+        architecture: None,
+        unschedulable: None,
+        containers: Vec::new(),
     }
 }
