@@ -1,5 +1,6 @@
 //! The edit loop's effects: files, the agent's stream, pods and time, around the pure state.
 
 pub mod checkout;
+pub mod converge;
 pub mod link;
 pub mod session;

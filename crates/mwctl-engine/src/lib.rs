@@ -11,5 +11,7 @@
 
 pub mod develop;
 pub mod event;
+pub mod execute;
 pub mod kube;
+pub mod test;
 pub mod watch;

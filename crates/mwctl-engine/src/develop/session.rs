@@ -12,7 +12,7 @@
 
 mod lock_files;
 mod reports;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,6 +30,7 @@ use tokio::time::Instant;
 
 use self::lock_files::LockFiles;
 use self::reports::Reports;
+pub(crate) use self::reports::exit_in_words;
 use super::checkout::{self, Content, ReadCheckout};
 use super::link::{self, Arrival, Conversation, Identity, Link};
 use crate::event::{Event, Events};

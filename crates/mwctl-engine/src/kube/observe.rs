@@ -117,3 +117,10 @@ pub async fn warnings(cluster: &Cluster) -> Result<Vec<Warning>, Request> {
     let found = request(|| "list events".to_owned(), api.list(&parameters)).await?;
     Ok(found.items.iter().filter_map(Warning::of).collect())
 }
+
+/// Whether an object is there.
+pub async fn exists(cluster: &Cluster, id: &ObjectId) -> Result<bool, Request> {
+    let api = apply::api(cluster, id);
+    let found = request(|| format!("look up {id}"), api.get_metadata_opt(&id.name)).await?;
+    Ok(found.is_some())
+}

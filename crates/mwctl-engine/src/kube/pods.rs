@@ -8,6 +8,9 @@ use kube::Api;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
 
+use mwctl_core::manifest::{FORM, Form, NAME, PART_OF};
+use mwctl_core::model::{Service, Stack};
+
 use super::Cluster;
 
 /// A container that runs at this moment.
@@ -19,6 +22,26 @@ pub struct Target {
     pub container_id: String,
     /// The node that the pod is on.
     pub node: Option<String>,
+}
+
+/// The label selector of a service's pods, without those that run its tests.
+pub fn selector(stack: &Stack, service: &Service) -> String {
+    format!(
+        "{PART_OF}={},{NAME}={},{FORM}!={}",
+        stack.name,
+        service.name,
+        Form::Test.as_str()
+    )
+}
+
+/// The label selector of a service's pods that have an agent.
+pub fn develop_selector(stack: &Stack, service: &Service) -> String {
+    format!(
+        "{PART_OF}={},{NAME}={},{FORM}={}",
+        stack.name,
+        service.name,
+        Form::Develop.as_str()
+    )
 }
 
 /// Follows the pods that `selector` finds; each item is all of them as they are now.

@@ -44,6 +44,17 @@ pub enum Wait {
     Request(#[from] Request),
 }
 
+impl Wait {
+    /// What is known about why.
+    pub fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Stuck(cause) => Some(cause),
+            Self::TimedOut { cause, .. } => cause.as_deref(),
+            Self::Request(_) => None,
+        }
+    }
+}
+
 /// What is waited for.
 #[derive(Clone, Debug)]
 pub struct Goal<'a> {

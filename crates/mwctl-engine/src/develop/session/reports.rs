@@ -157,7 +157,7 @@ impl Report {
 }
 
 /// How a process ended, for people.
-pub(super) fn exit_in_words(exit: Exit) -> String {
+pub(crate) fn exit_in_words(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("exit code {code}"),
         Exit::Signal(signal) => format!("signal {signal}"),

@@ -7,7 +7,7 @@ use mwctl_core::model::Dependencies;
 use mwctl_core::tree::{Node, Tree};
 
 /// A node as the agent knows it.
-pub(super) fn entry(path: &str, node: &Node) -> Entry {
+pub(crate) fn entry(path: &str, node: &Node) -> Entry {
     let kind = match node {
         Node::File {
             hash,
@@ -29,7 +29,7 @@ pub(super) fn entry(path: &str, node: &Node) -> Entry {
 }
 
 /// The agent's entry as a node.
-pub(super) fn node(entry: &Entry) -> Node {
+pub(crate) fn node(entry: &Entry) -> Node {
     match &entry.kind {
         EntryKind::File {
             hash,
@@ -47,7 +47,7 @@ pub(super) fn node(entry: &Entry) -> Node {
 }
 
 /// The whole tree, as the agent is to compare it.
-pub(super) fn want(wire: u64, tree: &Tree) -> Vec<ToAgent> {
+pub(crate) fn want(wire: u64, tree: &Tree) -> Vec<ToAgent> {
     transfer::want(
         wire,
         tree.iter().map(|(path, node)| entry(path, node)).collect(),
@@ -55,7 +55,7 @@ pub(super) fn want(wire: u64, tree: &Tree) -> Vec<ToAgent> {
 }
 
 /// A finished small edit: in place as soon as it arrives, without a restart.
-pub(super) fn edit(
+pub(crate) fn edit(
     wire: u64,
     contents: Vec<(Entry, Vec<u8>)>,
     delete: Vec<String>,
@@ -71,7 +71,7 @@ pub(super) fn edit(
 }
 
 /// Contents for an update whose commit comes separately.
-pub(super) fn parts(
+pub(crate) fn parts(
     wire: u64,
     contents: Vec<(Entry, Vec<u8>)>,
     delete: Vec<String>,
@@ -90,7 +90,7 @@ pub(super) fn parts(
 }
 
 /// Ends an update. `whole` after a comparison: then the agent knows best whether anything changed.
-pub(super) fn commit(
+pub(crate) fn commit(
     wire: u64,
     step: Option<Step>,
     restart: bool,
@@ -111,7 +111,7 @@ pub(super) fn commit(
 }
 
 /// The dependency step, to be run whatever its inputs are.
-pub(super) fn step(dependencies: &Dependencies) -> Step {
+pub(crate) fn step(dependencies: &Dependencies) -> Step {
     Step {
         command: dependencies.command.clone(),
         environment: dependencies.environment.clone().into_iter().collect(),
@@ -122,7 +122,7 @@ pub(super) fn step(dependencies: &Dependencies) -> Step {
 }
 
 /// Runs the dependency step and restarts.
-pub(super) fn run_step(wire: u64, step: Step) -> ToAgent {
+pub(crate) fn run_step(wire: u64, step: Step) -> ToAgent {
     ToAgent::RunStep {
         update: wire,
         step,

@@ -1,0 +1,277 @@
+//! Carries out a plan: each step as soon as those it waits for are done, side by side.
+//!
+//! A failed step keeps back what waits for it and nothing else. Once cancelled, running steps are
+//! finished and no other is begun: every step can be repeated, so the next run goes on from there.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use mwctl_core::manifest::{ObjectId, object_name};
+use mwctl_core::model::{Condition, Service, Stack};
+use mwctl_core::name::ServiceName;
+use mwctl_core::observed::Cause;
+use mwctl_core::plan::{Action, Plan, Step, render};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::{Event, Events};
+use crate::kube::pods::selector;
+use crate::kube::wait::{Goal, Wait};
+use crate::kube::{Cluster, apply, wait};
+
+/// How long a deletion may take: longer than a pod's grace period.
+const DELETION: Duration = Duration::from_secs(120);
+
+/// Why a step failed, with what to type where that is known.
+#[derive(Debug)]
+pub struct Failure {
+    /// The error with its causes.
+    pub error: Box<dyn Error + Send + Sync>,
+    /// What to type.
+    pub hint: Option<String>,
+}
+
+impl<E: Error + Send + Sync + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self {
+            error: Box::new(error),
+            hint: None,
+        }
+    }
+}
+
+/// Makes images and brings them to the nodes: the seam behind which every kind of build stands.
+#[async_trait]
+pub trait Images: Send + Sync {
+    /// Makes the image of a service under `reference`.
+    async fn build(
+        &self,
+        service: &Service,
+        reference: &str,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), Failure>;
+
+    /// Brings an image that was made to every node, and makes sure that it is there.
+    async fn deliver(
+        &self,
+        service: &Service,
+        reference: &str,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), Failure>;
+}
+
+/// A plan and all that is needed to carry it out.
+#[derive(Clone, Copy)]
+pub struct Execution<'a> {
+    /// Where.
+    pub cluster: &'a Cluster,
+    /// The stack that the plan is for.
+    pub stack: &'a Stack,
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Who makes images.
+    pub images: &'a dyn Images,
+    /// How long a service may take to become ready.
+    pub timeout: Duration,
+    /// Who is told.
+    pub events: &'a Events,
+    /// Ends the execution after the steps that run.
+    pub cancel: &'a CancellationToken,
+}
+
+/// How an execution ended.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Outcome {
+    /// Steps that were done.
+    pub done: BTreeSet<usize>,
+    /// Steps that failed; events have told why.
+    pub failed: BTreeSet<usize>,
+    /// Steps that were not begun.
+    pub remaining: BTreeSet<usize>,
+}
+
+impl Outcome {
+    /// Whether everything was done.
+    pub fn is_complete(&self) -> bool {
+        self.failed.is_empty() && self.remaining.is_empty()
+    }
+}
+
+/// Carries the plan out.
+///
+/// Cancel safety: dropping it stops between requests; what was applied stays.
+pub async fn execute(execution: Execution<'_>) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut waiting: Vec<&Step> = execution.plan.steps.iter().collect();
+    let mut running = FuturesUnordered::new();
+    loop {
+        if !execution.cancel.is_cancelled() {
+            waiting.retain(|step| {
+                let ready = step
+                    .after
+                    .iter()
+                    .all(|before| outcome.done.contains(before));
+                if ready {
+                    running.push(run(execution, step));
+                }
+                !ready
+            });
+        }
+        match running.next().await {
+            Some((step, true)) => outcome.done.insert(step),
+            Some((step, false)) => outcome.failed.insert(step),
+            None => break,
+        };
+    }
+    outcome.remaining = waiting.iter().map(|step| step.id).collect();
+    outcome
+}
+
+/// What a step does, as it is shown.
+pub fn title(action: &Action) -> String {
+    let (verb, object) = render::describe(action);
+    format!("{verb} {object}")
+}
+
+async fn run(execution: Execution<'_>, step: &Step) -> (usize, bool) {
+    let title = title(&step.action);
+    let service = step.service.clone();
+    let events = execution.events;
+    events.send(Event::StepStarted {
+        step: step.id,
+        title: title.clone(),
+        service: service.clone(),
+    });
+    let start = Instant::now();
+    match carry_out(execution, step).await {
+        Ok(()) => {
+            let millis = start.elapsed().as_millis() as u64;
+            events.send(Event::StepDone {
+                step: step.id,
+                title,
+                service,
+                millis,
+            });
+            (step.id, true)
+        }
+        Err(failure) => {
+            events.send(told(&title, service, &failure));
+            (step.id, false)
+        }
+    }
+}
+
+async fn carry_out(execution: Execution<'_>, step: &Step) -> Result<(), Failure> {
+    let Execution {
+        cluster,
+        stack,
+        images,
+        timeout,
+        events,
+        ..
+    } = execution;
+    let progress = |message: String| {
+        events.send(Event::StepProgress {
+            step: step.id,
+            message,
+        })
+    };
+    let service = |name: &ServiceName| {
+        let found = stack.services.get(name);
+        found.ok_or_else(|| Failure::from(UnknownService(name.clone())))
+    };
+    match &step.action {
+        Action::Build {
+            service: name,
+            reference,
+        } => images.build(service(name)?, reference, &progress).await,
+        Action::Deliver {
+            service: name,
+            reference,
+        } => images.deliver(service(name)?, reference, &progress).await,
+        Action::Apply(object) => Ok(apply::apply(cluster, object).await?),
+        Action::Delete { id } => Ok(apply::delete(cluster, id, DELETION).await?),
+        Action::Await {
+            service: name,
+            condition,
+        } => {
+            let service = service(name)?;
+            reach(cluster, stack, service, *condition, timeout, &progress).await
+        }
+    }
+}
+
+/// Waits until a service has reached `condition`.
+pub async fn reach(
+    cluster: &Cluster,
+    stack: &Stack,
+    service: &Service,
+    condition: Condition,
+    timeout: Duration,
+    progress: &(dyn Fn(String) + Send + Sync),
+) -> Result<(), Failure> {
+    let deployment = deployment(cluster, stack, service);
+    let selector = selector(stack, service);
+    let goal = Goal {
+        service,
+        deployment: &deployment,
+        selector: &selector,
+        condition,
+        timeout,
+    };
+    Ok(wait::until(cluster, &goal, progress).await?)
+}
+
+/// A service's Deployment.
+pub fn deployment(cluster: &Cluster, stack: &Stack, service: &Service) -> ObjectId {
+    ObjectId {
+        api_version: "apps/v1".to_owned(),
+        kind: "Deployment".to_owned(),
+        namespace: Some(cluster.namespace.clone()),
+        name: object_name(stack, service),
+    }
+}
+
+/// A plan names a service that its stack doesn't have.
+#[derive(Debug, thiserror::Error)]
+#[error("the stack has no service `{0}`")]
+struct UnknownService(ServiceName);
+
+/// A failure as an event: the sentence, its causes, what is known of the pod, what to type.
+pub fn told(title: &str, service: Option<ServiceName>, failure: &Failure) -> Event {
+    let mut summary = failure.error.to_string();
+    let mut details = Vec::new();
+    let mut hint = failure.hint.clone();
+    if let Some(cause) = failure.error.downcast_ref::<Wait>().and_then(Wait::cause) {
+        add(cause, &mut details, &mut hint);
+    }
+    let mut source = failure.error.source();
+    while let Some(error) = source {
+        let text = error.to_string();
+        // Some libraries repeat a cause in their own words.
+        if !summary.contains(&text) && !details.contains(&text) {
+            details.push(text);
+        }
+        source = error.source();
+    }
+    if service.is_none() {
+        summary = format!("{title}: {summary}");
+    }
+    Event::Failed {
+        service,
+        summary,
+        details,
+        hint,
+    }
+}
+
+fn add(cause: &Cause, details: &mut Vec<String>, hint: &mut Option<String>) {
+    details.extend(cause.detail.iter().cloned());
+    if hint.is_none() {
+        *hint = Some(cause.hint.clone());
+    }
+}

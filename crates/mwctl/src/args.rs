@@ -1,0 +1,373 @@
+//! The command line: what can be typed. What it means is decided elsewhere.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::env;
+use crate::ui::{Color, Output};
+
+/// A miniature of the production stack on your own machine, and the shortest loop from an edit to
+/// seeing it run and tested.
+#[derive(Debug, Parser)]
+#[command(name = "mwctl", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Start in a service's folder with `mwctl up`, then `mwctl develop`.")]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Work in this folder instead of the current one.
+    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+
+    /// The cluster: a context of the kubeconfig, or a minikube profile.
+    #[arg(long, global = true, value_name = "NAME", env = env::CLUSTER)]
+    pub cluster: Option<String>,
+
+    /// A context that may be used although it isn't known to be local; may be repeated.
+    #[arg(long, global = true, value_name = "CONTEXT", env = env::ALLOW_CONTEXT, value_delimiter = ',')]
+    pub allow_context: Vec<String>,
+
+    /// The namespace, instead of the stack's own.
+    #[arg(long, global = true, value_name = "NAME", env = env::NAMESPACE)]
+    pub namespace: Option<String>,
+
+    /// For people or for programs.
+    #[arg(short, long, global = true, value_name = "FORM", env = env::OUTPUT, default_value = "human")]
+    pub output: Output,
+
+    /// When to use colours.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+
+    /// Where built images and downloads are kept; by default in the user's cache directory.
+    #[arg(long, global = true, value_name = "DIR", env = env::CACHE_DIR)]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Only say what failed.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+
+    /// Trace what is done; twice for more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Deploy the stack, or bring it up to date.
+    ///
+    /// Builds the images that are missing, brings them to the cluster, applies what differs, and
+    /// waits until everything is ready. Twice in a row does nothing.
+    Up(Up),
+    /// Work on services: every saved file reaches the running container.
+    ///
+    /// Checks out a missing source, swaps the pods into their develop form, and follows the
+    /// checkout until Ctrl-C, which brings the planned form back.
+    Develop(Develop),
+    /// Update a developed service's dependencies in its container, and restart it.
+    Apply(Apply),
+    /// Run a service's tests in a fresh container; the exit code is theirs.
+    Test(Test),
+    /// Show what runs, and what is wrong with what doesn't.
+    Status(Services),
+    /// Show the services' logs, merged.
+    Logs(Logs),
+    /// Run a command in a service's container.
+    Exec(Exec),
+    /// Lead local ports to services.
+    Forward(Forward),
+    /// Show what `up` would do, and why.
+    Plan(Deploy),
+    /// Print the Kubernetes objects as YAML.
+    Render(Render),
+    /// Check the descriptions of services and stacks; all problems at once.
+    Lint(Lint),
+    /// Restart services.
+    Restart(Services),
+    /// Take the stack down. Volumes are kept unless `--volumes`.
+    Down(Down),
+    /// Find, start, stop and diagnose local clusters.
+    #[command(subcommand)]
+    Cluster(Cluster),
+    /// Print the JSON Schema of `mwctl.yaml`.
+    Schema,
+    /// Print a completion script for a shell.
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Services by name.
+#[derive(Args, Debug)]
+pub struct Services {
+    /// The services; all where none is named.
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<String>,
+}
+
+/// What a deployment should take in.
+#[derive(Args, Debug)]
+pub struct Deploy {
+    /// The services, and what they need; all where none is named.
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<String>,
+
+    /// Keep objects that are no longer described.
+    #[arg(long)]
+    pub no_prune: bool,
+
+    /// Take over objects of the same name that `mwctl` doesn't own.
+    #[arg(long)]
+    pub adopt: bool,
+}
+
+/// `mwctl up`.
+#[derive(Args, Debug)]
+pub struct Up {
+    /// What to deploy.
+    #[command(flatten)]
+    pub deploy: Deploy,
+
+    /// Wait until everything is ready; this is the default.
+    #[arg(long, overrides_with = "no_wait")]
+    pub wait: bool,
+
+    /// Don't wait until everything is ready.
+    #[arg(long)]
+    pub no_wait: bool,
+
+    /// How long a service may take to become ready.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// `mwctl develop`.
+#[derive(Args, Debug)]
+pub struct Develop {
+    /// The services; may be left out where there is only one to develop.
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<String>,
+
+    /// Bring the services into their develop form and their trees up to date, then leave them so.
+    #[arg(long)]
+    pub detach: bool,
+
+    /// Leave the develop form: bring the planned form back.
+    #[arg(long, conflicts_with = "detach")]
+    pub stop: bool,
+
+    /// Don't lead local ports to the services.
+    #[arg(long)]
+    pub no_forward: bool,
+
+    /// Don't show the services' logs.
+    #[arg(long)]
+    pub no_logs: bool,
+
+    /// Take a service over from whoever develops it.
+    #[arg(long)]
+    pub take_over: bool,
+
+    /// Write lock files that change in the container into the checkout.
+    #[arg(long)]
+    pub take_lock_files: bool,
+
+    /// How long a service may take to become ready.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// `mwctl apply`.
+#[derive(Args, Debug)]
+pub struct Apply {
+    /// The services.
+    #[arg(value_name = "SERVICE", required = true)]
+    pub services: Vec<String>,
+
+    /// Write lock files that change in the container into the checkout.
+    #[arg(long)]
+    pub take_lock_files: bool,
+}
+
+/// `mwctl test`.
+#[derive(Args, Debug)]
+pub struct Test {
+    /// The service.
+    #[arg(value_name = "SERVICE")]
+    pub service: String,
+
+    /// Keep the container when it is over.
+    #[arg(long)]
+    pub keep: bool,
+
+    /// Don't bring dependencies up to date first.
+    #[arg(long)]
+    pub no_dependencies: bool,
+
+    /// At most how long it may take.
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
+    pub timeout: Duration,
+
+    /// The command; the service's test command where none is given.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// `mwctl logs`.
+#[derive(Args, Debug)]
+pub struct Logs {
+    /// The services; all where none is named.
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<String>,
+
+    /// Go on with what comes.
+    #[arg(short, long)]
+    pub follow: bool,
+
+    /// At most this many lines of each container's past.
+    #[arg(long, value_name = "LINES")]
+    pub tail: Option<u32>,
+
+    /// Only what was written in the last while, as in `10m`.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub since: Option<Duration>,
+
+    /// The run before the current one.
+    #[arg(long, conflicts_with = "follow")]
+    pub previous: bool,
+
+    /// Only this container.
+    #[arg(short, long, value_name = "NAME")]
+    pub container: Option<String>,
+}
+
+/// `mwctl exec`.
+#[derive(Args, Debug)]
+pub struct Exec {
+    /// The service.
+    #[arg(value_name = "SERVICE")]
+    pub service: String,
+
+    /// A helper container instead of the main one.
+    #[arg(short, long, value_name = "NAME")]
+    pub container: Option<String>,
+
+    /// The command.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// `mwctl forward`.
+#[derive(Args, Debug)]
+pub struct Forward {
+    /// `SERVICE`, `SERVICE:LOCAL` or `SERVICE:LOCAL:PORT`; every service where none is named.
+    #[arg(value_name = "ROUTE")]
+    pub routes: Vec<String>,
+}
+
+/// `mwctl render`.
+#[derive(Args, Debug)]
+pub struct Render {
+    /// The services; all where none is named.
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<String>,
+
+    /// Print the values of secrets.
+    #[arg(long)]
+    pub secrets: bool,
+}
+
+/// `mwctl lint`.
+#[derive(Args, Debug)]
+pub struct Lint {
+    /// Files, or folders of services; this folder where none is named.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// `mwctl down`.
+#[derive(Args, Debug)]
+pub struct Down {
+    /// Delete the volumes too, and with them the services' data.
+    #[arg(long)]
+    pub volumes: bool,
+}
+
+/// `mwctl cluster`.
+#[derive(Debug, Subcommand)]
+pub enum Cluster {
+    /// List the clusters of the kubeconfig, and which one would be used.
+    List,
+    /// Start a minikube profile.
+    Start {
+        /// The profile.
+        #[arg(default_value = "minikube")]
+        profile: String,
+        /// The driver, as in `docker`; the profile's own where it has one.
+        #[arg(long)]
+        driver: Option<String>,
+    },
+    /// Stop a minikube profile.
+    Stop {
+        /// The profile.
+        #[arg(default_value = "minikube")]
+        profile: String,
+    },
+    /// Say what is wrong with a minikube profile, and what to type.
+    Diagnose {
+        /// The profile.
+        #[arg(default_value = "minikube")]
+        profile: String,
+    },
+}
+
+/// Reads `90s`, `5m`, `1h` or a number of seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let wrong = || format!("`{text}` is no time: write it like `90s`, `5m` or `1h`");
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let factor = match unit {
+        "ms" => return Ok(Duration::from_millis(number)),
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(factor).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_has_a_unit_or_is_in_seconds() {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        for wrong in ["", "m", "5 m", "-1s", "5d", "99999999999999999999"] {
+            assert!(duration(wrong).is_err(), "{wrong:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What a command ends with when it doesn't succeed: the kind decides the exit code.
+
+use std::error::Error;
+
+use mwctl_core::problem::Problem;
+
+use crate::exit::Exit;
+
+/// A command failed.
+#[derive(Debug)]
+pub struct CommandError {
+    /// Decides the exit code.
+    pub kind: Kind,
+    /// What failed, with its causes; `None` where everything has been told already.
+    pub error: Option<Box<dyn Error + Send + Sync>>,
+    /// What to type or to open.
+    pub hints: Vec<String>,
+}
+
+/// What kind of failure it was.
+#[derive(Debug)]
+pub enum Kind {
+    /// What was asked for failed.
+    Failure,
+    /// The command line makes no sense together with what is there.
+    Usage,
+    /// The user's files have these problems.
+    Problems(Vec<Problem>),
+    /// The environment isn't ready.
+    Environment,
+    /// Interrupted.
+    Interrupted,
+    /// A bug.
+    Internal,
+}
+
+impl CommandError {
+    /// Whose failure events have told already.
+    pub fn told() -> Self {
+        Self { kind: Kind::Failure, error: None, hints: Vec::new() }
+    }
+
+    /// The user's files have problems.
+    pub fn problems(problems: Vec<Problem>) -> Self {
+        Self { kind: Kind::Problems(problems), error: None, hints: Vec::new() }
+    }
+
+    /// Interrupted by the user.
+    pub fn interrupted() -> Self {
+        Self { kind: Kind::Interrupted, error: None, hints: Vec::new() }
+    }
+
+    fn new(kind: Kind, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind, error: Some(error.into()), hints: Vec::new() }
+    }
+
+    /// What was asked for failed.
+    pub fn failure(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(Kind::Failure, error)
+    }
+
+    /// The command line makes no sense here.
+    pub fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(Kind::Usage, error)
+    }
+
+    /// The environment isn't ready.
+    pub fn environment(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(Kind::Environment, error)
+    }
+
+    /// A bug.
+    pub fn internal(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(Kind::Internal, error)
+    }
+
+    /// The same, with one thing to type.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The exit code's meaning.
+    pub fn exit(&self) -> Exit {
+        match self.kind {
+            Kind::Failure => Exit::Failure,
+            Kind::Usage => Exit::Usage,
+            Kind::Problems(_) => Exit::Invalid,
+            Kind::Environment => Exit::Environment,
+            Kind::Interrupted => Exit::Interrupted,
+            Kind::Internal => Exit::Internal,
+        }
+    }
+}
+
+/// The causes of an error, without those whose text their parent contains.
+pub fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    let mut last = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !last.contains(&text) {
+            texts.push(text.clone());
+        }
+        last = text;
+        source = cause.source();
+    }
+    texts
+}
