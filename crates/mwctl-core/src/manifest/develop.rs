@@ -87,7 +87,6 @@ pub fn develop_form(
 ) -> Result<Vec<Object>, Problem> {
     let develop = developed(service)?;
     let command = command_of(service, image_command)?;
-    let health = health_port(service);
     let mut deployment: Deployment = workload::deployment(stack, service, image, worktree);
     if let Some(labels) = &mut deployment.metadata.labels {
         labels.insert(FORM.to_owned(), Form::Develop.as_str().to_owned());
@@ -112,8 +111,8 @@ pub fn develop_form(
                 &service.main,
                 &develop.environment,
             ));
-            main.command = Some(command::run(service, develop, &command, health));
-            main.readiness_probe = Some(readiness(health));
+            main.command = Some(command::run(service, develop, agent, &command));
+            main.readiness_probe = Some(readiness(health_port(service)));
             pod.termination_grace_period_seconds = Some(grace_seconds(develop));
         }
     }
@@ -168,7 +167,7 @@ pub fn test_pod(
         &service.main,
         &environment.unwrap_or_default(),
     ));
-    main.command = Some(command::run_once(develop, &command));
+    main.command = Some(command::test(service, develop, agent, &command));
     main.readiness_probe = None;
     Ok(vec![
         agent_config_map(stack, agent, worktree),
@@ -275,20 +274,20 @@ fn install(
         mount_path: path.to_owned(),
         ..Default::default()
     };
+    // Both see the agent's state: what the first one copied, the second one knows.
     let mut copied = vec![
         mount("mwctl-agent", AGENT_DIRECTORY),
-        mount("mwctl-app", APPLICATION),
-    ];
-    let mut seen = vec![
-        mount("mwctl-agent", AGENT_DIRECTORY),
         mount("mwctl-run", RUN_DIRECTORY),
-        mount("mwctl-app", &develop.directory),
     ];
+    let mut seen = copied.clone();
+    copied.push(mount("mwctl-app", APPLICATION));
+    seen.push(mount("mwctl-app", &develop.directory));
     for (index, directory) in directories.iter().enumerate() {
         let name = format!("mwctl-dependencies-{index}");
         volumes.push(storage::temporary(&name));
         copied.push(mount(&name, &format!("{VOLUMES}/{index}")));
-        seen.push(mount(&name, directory));
+        let application = develop.directory.trim_end_matches('/');
+        seen.push(mount(&name, &format!("{application}/{directory}")));
     }
     pod.volumes = Some(volumes);
 

@@ -57,7 +57,7 @@ impl Hold {
             object: Some(object.clone()),
             reason: format!("`{service}` is being developed and keeps its develop form"),
             hint: Some(format!(
-                "end `mwctl develop {service}`, or type `mwctl restart --planned {service}`"
+                "end `mwctl develop {service}`, or type `mwctl develop --stop {service}`"
             )),
         }
     }

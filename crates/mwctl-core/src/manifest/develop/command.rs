@@ -1,5 +1,6 @@
 //! The agent's command lines, all in one place: what the init container and the main container run.
 
+use super::AgentBundle;
 use crate::model::{Check, Develop, Image, Service};
 use crate::problem::Problem;
 
@@ -14,25 +15,23 @@ pub(super) const VOLUMES: &str = "/.mwctl-volume";
 
 const AGENT: &str = "/.mwctl/agent";
 
-/// The absolute directories that dependencies are installed to, each once.
+/// How long a new container waits for whoever develops to bring the current tree, before it starts
+/// with the one it has: a session is there within a fraction of it, and without one the service runs on.
+const AWAIT_DEVELOPER_MS: u64 = 2000;
+/// How long a test waits for its tree. Nobody else can bring it, so this only ends a forgotten pod.
+const AWAIT_TEST_MS: u64 = 120_000;
+
+/// The directories that dependencies are installed to, relative to the application's, each once.
 pub(super) fn dependency_directories(service: &Service, develop: &Develop) -> Vec<String> {
-    let steps = [
-        develop.dependencies.as_ref(),
-        service
-            .test
-            .as_ref()
-            .and_then(|test| test.dependencies.as_ref()),
-    ];
+    let of_test = service.test.as_ref().map(|test| &test.dependencies);
+    let steps = [Some(&develop.dependencies), of_test];
     let mut directories = Vec::new();
-    for directory in steps
-        .into_iter()
-        .flatten()
-        .flat_map(|step| &step.directories)
-    {
-        let relative = directory.trim_start_matches("./").trim_matches('/');
-        let absolute = format!("{}/{relative}", develop.directory.trim_end_matches('/'));
-        if !relative.is_empty() && !directories.contains(&absolute) {
-            directories.push(absolute);
+    for step in steps.into_iter().flatten().flatten() {
+        for directory in &step.directories {
+            let directory = directory.trim_start_matches("./").trim_matches('/');
+            if !directory.is_empty() && !directories.iter().any(|other| other == directory) {
+                directories.push(directory.to_owned());
+            }
         }
     }
     directories
@@ -49,8 +48,10 @@ pub(super) fn copy(develop: &Develop, directories: &[String]) -> Vec<String> {
         APPLICATION,
     ]);
     for (index, directory) in directories.iter().enumerate() {
-        command.push("--volume".to_owned());
-        command.push(format!("{directory}={VOLUMES}/{index}"));
+        command.extend(words(&[
+            "--volume",
+            &format!("{directory}={VOLUMES}/{index}"),
+        ]));
     }
     command
 }
@@ -59,34 +60,65 @@ pub(super) fn copy(develop: &Develop, directories: &[String]) -> Vec<String> {
 pub(super) fn run(
     service: &Service,
     develop: &Develop,
+    agent: &AgentBundle<'_>,
     command: &[String],
-    health: u16,
 ) -> Vec<String> {
-    let mut run = words(&[AGENT, "run", "--target", &develop.directory]);
+    let mut run = agent_command("run", service, develop, agent, AWAIT_DEVELOPER_MS);
     if let Some(ready) = ready(service) {
-        run.extend(["--ready".to_owned(), ready]);
+        run.extend(words(&["--ready", &ready]));
     }
-    run.extend(["--health-port".to_owned(), health.to_string()]);
-    run.extend([
-        "--stop-timeout-ms".to_owned(),
-        develop.stop_timeout_ms.to_string(),
-    ]);
-    run.push("--".to_owned());
-    run.extend_from_slice(command);
-    run
+    run.extend(words(&[
+        "--health-port",
+        &super::health_port(service).to_string(),
+    ]));
+    wrap(run, command)
 }
 
 /// The main container of a test: the agent receives the files, runs the command once and passes its
 /// exit code on.
-pub(super) fn run_once(develop: &Develop, command: &[String]) -> Vec<String> {
-    let mut run = words(&[AGENT, "run", "--once", "--target", &develop.directory]);
-    run.extend([
-        "--stop-timeout-ms".to_owned(),
-        develop.stop_timeout_ms.to_string(),
-    ]);
-    run.push("--".to_owned());
-    run.extend_from_slice(command);
-    run
+pub(super) fn test(
+    service: &Service,
+    develop: &Develop,
+    agent: &AgentBundle<'_>,
+    command: &[String],
+) -> Vec<String> {
+    wrap(
+        agent_command("test", service, develop, agent, AWAIT_TEST_MS),
+        command,
+    )
+}
+
+fn agent_command(
+    verb: &str,
+    service: &Service,
+    develop: &Develop,
+    agent: &AgentBundle<'_>,
+    await_session_ms: u64,
+) -> Vec<String> {
+    let directory = service.main.working_directory.as_ref();
+    let stop = develop.stop_timeout_ms.to_string();
+    words(&[
+        AGENT,
+        verb,
+        "--digest",
+        agent.digest,
+        "--target",
+        &develop.directory,
+        "--cwd",
+        directory.unwrap_or(&develop.directory),
+        "--stop-timeout-ms",
+        &stop,
+        "--grace-ms",
+        &stop,
+        "--await-session-ms",
+        &await_session_ms.to_string(),
+    ])
+}
+
+fn wrap(mut agent: Vec<String>, command: &[String]) -> Vec<String> {
+    agent.push("--".to_owned());
+    agent.extend_from_slice(command);
+    agent
 }
 
 /// What the agent waits for after a start: the planned readiness check, else the first port.
