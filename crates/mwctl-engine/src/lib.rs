@@ -5,13 +5,27 @@
 //! | [`kube`] | requests, watches and streams of the Kubernetes API |
 //! | [`develop`] | the edit loop: files, the agent's stream, time |
 //! | [`watch`] | notices changed files |
+//! | [`repository`] | finds and reads the documents a user wrote |
+//! | [`command`] | starts external programs |
+//! | [`source`] | fetches a service's files when they aren't there |
+//! | [`image`] | makes images, in the cache |
+//! | [`delivery`] | brings images onto nodes |
+//! | [`cluster`] | finds, starts and stops clusters |
+//! | [`progress`] | signs of life of long work |
 //! | [`event`] | what is told to whoever listens |
 //!
 //! Nothing here prints, reads the environment, or ends the process.
 
+pub mod cluster;
+pub mod command;
+pub mod delivery;
 pub mod develop;
 pub mod event;
 pub mod execute;
+pub mod image;
 pub mod kube;
+pub mod progress;
+pub mod repository;
+pub mod source;
 pub mod test;
 pub mod watch;

@@ -1,0 +1,130 @@
+//! A docker daemon whose images the kubelet uses: Docker Desktop's and its like, or the one in a
+//! minikube machine.
+//!
+//! Its store accepts an archive without the layers it knows. Bases aren't taken from it, since it
+//! doesn't keep their manifests.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{DeliveryError, ImageDelivery};
+use crate::command::{Command, CommandError, CommandRunner, Input, Output, ignore_lines};
+use crate::image::{BaseSource, Built, chain};
+
+const QUESTION: Duration = Duration::from_secs(30);
+const IMPORT: Duration = Duration::from_mins(10);
+
+/// A docker daemon.
+#[derive(Clone, Debug)]
+pub struct Docker {
+    name: String,
+    words: Vec<String>,
+    runner: Arc<dyn CommandRunner>,
+}
+
+impl Docker {
+    /// The daemon that this command line reaches, as `docker --context colima`.
+    pub fn new(
+        name: impl Into<String>,
+        docker: impl IntoIterator<Item = impl Into<String>>,
+        runner: Arc<dyn CommandRunner>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            words: docker.into_iter().map(Into::into).collect(),
+            runner,
+        }
+    }
+
+    fn command<'a>(&'a self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+        Command::new(self.words.iter().map(String::as_str).chain(arguments)).timeout(QUESTION)
+    }
+
+    async fn run(&self, command: Command) -> Result<Output, CommandError> {
+        command.succeed(self.runner.as_ref(), &ignore_lines).await
+    }
+
+    fn failed(&self, source: CommandError) -> DeliveryError {
+        DeliveryError::Command {
+            node: self.name.clone(),
+            source,
+        }
+    }
+}
+
+#[async_trait]
+impl ImageDelivery for Docker {
+    fn describe(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn has(&self, built: &Built) -> Result<bool, DeliveryError> {
+        let format = "{{.Id}}";
+        let asked = ["image", "inspect", "--format", format, built.reference()];
+        match self.run(self.command(asked)).await {
+            Ok(output) => {
+                // The classic store names images by configuration, the newer one by manifest.
+                let id = output.text();
+                Ok([&built.config.digest, &built.image.digest].contains(&&id.trim().to_owned()))
+            }
+            Err(CommandError::Failed { tail, .. }) if tail.to_lowercase().contains("no such") => {
+                Ok(false)
+            }
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    async fn known(&self) -> Result<Option<BTreeSet<String>>, DeliveryError> {
+        let listed = self
+            .run(self.command(["image", "ls", "-q", "--no-trunc"]))
+            .await
+            .map_err(|source| self.failed(source))?
+            .text();
+        let ids: BTreeSet<&str> = listed
+            .lines()
+            .map(str::trim)
+            .filter(|l| !l.is_empty())
+            .collect();
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let question = ["image", "inspect", "--format", "{{json .RootFS.Layers}}"];
+        let answer = self
+            .run(self.command(question.into_iter().chain(ids)))
+            .await
+            .map_err(|source| self.failed(source))?
+            .text();
+        let images = answer.lines().filter_map(|line| {
+            serde_json::from_str::<Option<Vec<String>>>(line)
+                .ok()
+                .flatten()
+        });
+        Ok(Some(images.flat_map(|layers| chain(&layers)).collect()))
+    }
+
+    async fn import(&self, archive: &Path, _built: &Built) -> Result<(), DeliveryError> {
+        let command = self
+            .command(["load"])
+            .input(Input::File(archive.to_path_buf()))
+            .timeout(IMPORT);
+        self.run(command)
+            .await
+            .map(drop)
+            .map_err(|source| self.failed(source))
+    }
+
+    async fn forget(&self, built: &Built) -> Result<(), DeliveryError> {
+        self.run(self.command(["image", "rm", built.reference()]))
+            .await
+            .map(drop)
+            .map_err(|source| self.failed(source))
+    }
+
+    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
+        None
+    }
+}

@@ -1,0 +1,32 @@
+//! Images made in this process: a base, a layer of dependencies where a step brings some, and a
+//! layer of the service's own files.
+//!
+//! Everything is named by what went into it. The reference of an image is made of its key (base,
+//! parameters, contents), so the same inputs are never built twice and a tag never changes its
+//! content. Dependencies have a layer of their own because they change seldom and weigh most: an
+//! edit packs and delivers the service's own files alone.
+//!
+//! It runs no `RUN`: Dockerfiles and Blubber files are another engine's. Bringing an image onto a
+//! node is [`crate::delivery`]'s work.
+
+pub mod archive;
+pub mod base;
+mod builder;
+mod cache;
+mod dependencies;
+mod digest;
+mod document;
+mod exclude;
+mod files;
+mod key;
+mod layer;
+mod stat;
+
+pub use base::{Base, BaseError, BaseSource, Bases, Defaults};
+pub use builder::{BuildError, Builder, Built, Planned, Request};
+pub use cache::Cache;
+pub use document::{BlobDescriptor, chain};
+
+/// Where the list of the service's own files is in the image: one path a line, relative to the
+/// application's directory. The agent takes ownership of exactly these.
+pub const SOURCE_FILES: &str = "/usr/lib/mwctl/source-files";

@@ -1,0 +1,503 @@
+//! From a service's description to an image in the cache: first what it will be (cheap, and all
+//! that a plan needs), then its making.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mwctl_core::model::Build;
+use serde::{Deserialize, Serialize};
+
+use super::SOURCE_FILES;
+use super::archive::{self, Archive};
+use super::base::{Base, BaseError, Bases, Defaults};
+use super::cache::Cache;
+use super::dependencies::{self, InstallError};
+use super::document::{self, BlobDescriptor, CONFIG, MANIFEST, chain};
+use super::exclude::{Exclude, InvalidPattern};
+use super::files::{self, Content, ReadSource, SourceFile};
+use super::key;
+use super::layer::{self, Entry, PackError, What};
+use crate::command::CommandRunner;
+use crate::progress::{Report, Step};
+
+/// What is to be built.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The service's name; part of the image's.
+    pub service: &'a str,
+    /// The folder with its files.
+    pub source: &'a Path,
+    /// How.
+    pub build: &'a Build,
+}
+
+/// An image as it will be.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// Its reference: `mwctl.local/<service>:<key>`.
+    pub reference: String,
+    /// The hash of everything that goes into it.
+    pub key: String,
+    /// What it is built upon.
+    pub base: Base,
+    /// The image, if it was made before and is still in the cache.
+    pub built: Option<Built>,
+    service: String,
+    source: PathBuf,
+    build: Build,
+    files: Vec<SourceFile>,
+    dependencies: Option<(String, Vec<(String, blake3::Hash)>)>,
+}
+
+/// An image in the cache.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Built {
+    /// The image: its reference, digest, layers and configuration.
+    pub image: Base,
+    /// What it is built upon; its lowest layers are this one's.
+    pub base: Base,
+    /// The manifest's blob.
+    pub manifest: BlobDescriptor,
+    /// The configuration's blob.
+    pub config: BlobDescriptor,
+    dependencies: Option<String>,
+}
+
+impl Built {
+    /// Its reference, as pods name it.
+    pub fn reference(&self) -> &str {
+        &self.image.reference
+    }
+
+    /// The layers that this build put on its base.
+    pub fn own_layers(&self) -> &[BlobDescriptor] {
+        &self.image.layers[self.base.layers.len()..]
+    }
+
+    /// The command, user and directory that it runs with by itself.
+    pub fn defaults(&self) -> Defaults {
+        self.image.defaults()
+    }
+}
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Its base can't be had.
+    #[error("no base for the image of `{service}`")]
+    Base {
+        /// The service.
+        service: String,
+        /// Why.
+        source: BaseError,
+    },
+    /// The service's files can't be read.
+    #[error("cannot look at the files of `{service}`")]
+    Source {
+        /// The service.
+        service: String,
+        /// Why.
+        source: ReadSource,
+    },
+    /// A pattern of files to leave out is none.
+    #[error("cannot tell which files of `{service}` to leave out")]
+    Pattern {
+        /// The service.
+        service: String,
+        /// Why.
+        source: InvalidPattern,
+    },
+    /// Its dependencies can't be installed.
+    #[error("cannot build the image of `{service}`")]
+    Dependencies {
+        /// The service.
+        service: String,
+        /// Why.
+        source: InstallError,
+    },
+    /// A layer can't be packed.
+    #[error("cannot build the image of `{service}`")]
+    Pack {
+        /// The service.
+        service: String,
+        /// Why.
+        source: PackError,
+    },
+    /// The cache can't be used.
+    #[error("cannot use the cache for the image of `{service}`")]
+    Cache {
+        /// The service.
+        service: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl BuildError {
+    /// What to type next.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Base { source, .. } => source.hints(),
+            Self::Dependencies { source, .. } => source.hints(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Builds images.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    cache: Cache,
+    runner: Arc<dyn CommandRunner>,
+    bases: Bases,
+    architecture: String,
+}
+
+impl Builder {
+    /// Builds for nodes of an architecture (`amd64`), in a folder of the user's cache.
+    pub fn new(
+        cache: Cache,
+        runner: Arc<dyn CommandRunner>,
+        bases: Bases,
+        architecture: impl Into<String>,
+    ) -> Self {
+        Self {
+            cache,
+            runner,
+            bases,
+            architecture: architecture.into(),
+        }
+    }
+
+    /// The cache it works in.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Finds an image by name; remembered until [`Self::forget_base`].
+    pub async fn base(&self, reference: &str) -> Result<Base, BaseError> {
+        let note = self.base_note(reference);
+        if let Some(base) = self.cache.note::<Base>("bases", &note) {
+            return Ok(base);
+        }
+        let base = self.bases.resolve(reference, &self.architecture).await?;
+        self.cache
+            .set_note("bases", &note, &base)
+            .map_err(|source| BaseError::io(&self.cache.folder("bases"), source))?;
+        Ok(base)
+    }
+
+    /// Looks a base up anew the next time, because the one remembered can't be had any more.
+    pub fn forget_base(&self, reference: &str) {
+        let note = self.cache.folder("bases").join(self.base_note(reference));
+        // Nothing to forget is as good.
+        drop(std::fs::remove_file(note));
+    }
+
+    fn base_note(&self, reference: &str) -> String {
+        let text = format!("{}\n{reference}", self.architecture);
+        blake3::hash(text.as_bytes()).to_hex()[..24].to_owned()
+    }
+
+    /// Says what the image will be: looks at the files, runs and packs nothing.
+    pub async fn plan(&self, request: Request<'_>) -> Result<Planned, BuildError> {
+        let service = request.service.to_owned();
+        let base = self
+            .base(&request.build.base)
+            .await
+            .map_err(|source| BuildError::Base {
+                service: service.clone(),
+                source,
+            })?;
+        let (cache, source) = (self.cache.clone(), request.source.to_path_buf());
+        let build = request.build.clone();
+        let looked = blocking(move || look(&cache, service, source, build, base));
+        looked.await
+    }
+
+    /// Makes the image, unless it is there.
+    pub async fn build(&self, planned: Planned, report: Report<'_>) -> Result<Built, BuildError> {
+        if let Some(built) = planned.built {
+            return Ok(built);
+        }
+        let service = planned.service.clone();
+        let mut installed = None;
+        if let (Some(step), Some((key, inputs))) =
+            (&planned.build.dependencies, &planned.dependencies)
+        {
+            let inputs = (key.as_str(), inputs.as_slice());
+            let source = &planned.source;
+            let runner = self.runner.as_ref();
+            let tree = dependencies::install(&self.cache, source, step, inputs, runner, report)
+                .await
+                .map_err(|source| BuildError::Dependencies { service, source })?;
+            installed = Some(tree);
+        }
+        let step = Step::start(report, format!("pack {}", planned.reference));
+        let cache = self.cache.clone();
+        let built = blocking(move || assemble(&cache, &planned, installed.as_deref())).await?;
+        step.finish();
+        Ok(built)
+    }
+
+    /// Plans and makes the image; starts over when files change meanwhile.
+    pub async fn image(
+        &self,
+        request: Request<'_>,
+        report: Report<'_>,
+    ) -> Result<Built, BuildError> {
+        let mut attempts = 3;
+        loop {
+            attempts -= 1;
+            let planned = self.plan(request).await?;
+            match self.build(planned, report).await {
+                Err(BuildError::Pack {
+                    source: PackError::Changed { .. },
+                    ..
+                }) if attempts > 0 => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Writes an image as an OCI archive, without the layers that the other side knows: `known`
+    /// holds the IDs of the chains there. Empty for a full archive.
+    pub async fn archive(
+        &self,
+        built: &Built,
+        known: &BTreeSet<String>,
+        into: &Path,
+    ) -> Result<Archive, BaseError> {
+        for layer in archive::lacking(&built.image, known) {
+            let blob = self.cache.blob(&layer.digest);
+            if blob.exists() {
+                continue;
+            }
+            let failed = |source| BaseError::io(&blob, source);
+            let workspace = self.cache.workspace().map_err(failed)?;
+            let new = workspace.path().join("layer");
+            self.bases.layer(&built.base, layer, &new).await?;
+            self.cache.adopt(&new, &layer.digest).map_err(failed)?;
+        }
+        let (cache, built, known) = (self.cache.clone(), built.clone(), known.clone());
+        let path = into.to_path_buf();
+        blocking(move || {
+            archive::write(&cache, &built, &known, &path)
+                .map_err(|source| BaseError::io(&path, source))
+        })
+        .await
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn look(
+    cache: &Cache,
+    service: String,
+    source: PathBuf,
+    recipe: Build,
+    base: Base,
+) -> Result<Planned, BuildError> {
+    let step = recipe.dependencies.as_ref();
+    let directories = step.map_or(&[][..], |step| &step.directories);
+    let dockerignore = std::fs::read_to_string(source.join(".dockerignore")).unwrap_or_default();
+    let exclude =
+        Exclude::new(&source, &recipe.exclude, &dockerignore, directories).map_err(|source| {
+            BuildError::Pattern {
+                service: service.clone(),
+                source,
+            }
+        })?;
+    let unreadable = |source| BuildError::Source {
+        service: service.clone(),
+        source,
+    };
+    let files = files::select(&source, exclude, cache).map_err(unreadable)?;
+    let dependencies = match step {
+        None => None,
+        Some(step) => {
+            let inputs = dependencies::inputs(&source, step, &files).map_err(unreadable)?;
+            Some((key::dependencies(step, &inputs, &base), inputs))
+        }
+    };
+    let installed = dependencies.as_ref().map(|(key, _)| key.as_str());
+    let key = key::image(&recipe, &base, installed, &files);
+    let tag = key::tag(&key);
+    let built = cache
+        .note::<Built>(&records(&service), tag)
+        .filter(|built| {
+            let blobs = built.own_layers().iter();
+            let blobs = blobs.chain([&built.manifest, &built.config]);
+            blobs
+                .into_iter()
+                .all(|blob| cache.blob(&blob.digest).exists())
+        });
+    Ok(Planned {
+        reference: format!("mwctl.local/{service}:{tag}"),
+        key,
+        base,
+        built,
+        service,
+        source,
+        build: recipe,
+        files,
+        dependencies,
+    })
+}
+
+fn records(service: &str) -> String {
+    format!("records/{service}")
+}
+
+/// The folder of an absolute path in an archive.
+fn inside(directory: &str) -> PathBuf {
+    PathBuf::from(directory.trim_matches('/'))
+}
+
+fn assemble(
+    cache: &Cache,
+    planned: &Planned,
+    installed: Option<&Path>,
+) -> Result<Built, BuildError> {
+    let service = planned.service.clone();
+    let pack = |source| BuildError::Pack {
+        service: service.clone(),
+        source,
+    };
+    let failed = |source| BuildError::Cache {
+        service: service.clone(),
+        source,
+    };
+    let mut layers = Vec::new();
+    if let (Some(tree), Some((key, _))) = (installed, &planned.dependencies) {
+        layers.extend(dependency_layer(cache, planned, tree, key)?);
+    }
+    layers.push(layer::pack(cache, source_entries(planned)).map_err(pack)?);
+
+    let config = document::configuration(&planned.base, &planned.build, &planned.key, &layers);
+    let (digest, size) = cache.put(&config).map_err(failed)?;
+    let config_blob = BlobDescriptor {
+        media_type: CONFIG.to_owned(),
+        digest,
+        size,
+    };
+    let manifest = document::manifest(&planned.base, &config_blob, &layers);
+    let (digest, size) = cache.put(&manifest).map_err(failed)?;
+    let image =
+        Base::new(&planned.reference, &manifest, &config).map_err(|source| BuildError::Base {
+            service: service.clone(),
+            source,
+        })?;
+    let built = Built {
+        image,
+        base: planned.base.clone(),
+        manifest: BlobDescriptor {
+            media_type: MANIFEST.to_owned(),
+            digest,
+            size,
+        },
+        config: config_blob,
+        dependencies: planned.dependencies.as_ref().map(|(key, _)| key.clone()),
+    };
+    cache
+        .set_note(&records(&service), key::tag(&planned.key), &built)
+        .map_err(failed)?;
+    cache.sweep();
+    Ok(built)
+}
+
+/// The layer of dependencies, packed once; `None` where the step made nothing.
+fn dependency_layer(
+    cache: &Cache,
+    planned: &Planned,
+    tree: &Path,
+    key: &str,
+) -> Result<Option<BlobDescriptor>, BuildError> {
+    let service = &planned.service;
+    let build = &planned.build;
+    let place = format!("{key}\n{}\n{}", build.directory, build.owner);
+    let note = blake3::hash(place.as_bytes()).to_hex()[..32].to_owned();
+    let kept = cache.note::<BlobDescriptor>("layers", &note);
+    if let Some(layer) = kept.filter(|layer| cache.blob(&layer.digest).exists()) {
+        return Ok(Some(layer));
+    }
+    let entries =
+        dependencies::entries(tree, &inside(&build.directory), build.owner).map_err(|source| {
+            BuildError::Source {
+                service: service.clone(),
+                source,
+            }
+        })?;
+    // The application's directory alone is no layer.
+    if entries.len() <= 1 {
+        return Ok(None);
+    }
+    let layer = layer::pack(cache, entries).map_err(|source| BuildError::Pack {
+        service: service.clone(),
+        source,
+    })?;
+    cache
+        .set_note("layers", &note, &layer)
+        .map_err(|source| BuildError::Cache {
+            service: service.clone(),
+            source,
+        })?;
+    Ok(Some(layer))
+}
+
+fn source_entries(planned: &Planned) -> Vec<Entry> {
+    let owner = planned.build.owner;
+    let directory = inside(&planned.build.directory);
+    let mut folders = BTreeSet::from([PathBuf::new()]);
+    let mut list = Vec::new();
+    let mut entries = Vec::new();
+    for file in &planned.files {
+        let parents = file.path.ancestors().skip(1);
+        folders.extend(parents.map(Path::to_path_buf));
+        list.extend_from_slice(file.path.as_os_str().as_encoded_bytes());
+        list.push(b'\n');
+        entries.push(Entry {
+            path: directory.join(&file.path),
+            owner,
+            what: match &file.content {
+                Content::File { hash, executable } => What::File {
+                    from: planned.source.join(&file.path),
+                    executable: *executable,
+                    hash: Some(*hash),
+                },
+                Content::Link { target } => What::Link {
+                    target: target.clone(),
+                },
+            },
+        });
+    }
+    entries.extend(folders.into_iter().map(|folder| Entry {
+        path: directory.join(folder),
+        owner,
+        what: What::Folder,
+    }));
+    let list_path = inside(SOURCE_FILES);
+    entries.extend(list_path.parent().map(|folder| Entry {
+        path: folder.to_path_buf(),
+        owner: 0,
+        what: What::Folder,
+    }));
+    entries.push(Entry {
+        path: list_path,
+        owner: 0,
+        what: What::Bytes(list),
+    });
+    entries
+}
+
+/// The chains of an image, lowest first, as a node names them.
+pub(super) fn chains(image: &Base) -> Vec<String> {
+    chain(&image.diff_ids)
+}
