@@ -122,7 +122,10 @@ fn unschedulable(service: &Service, pod: &ObservedPod) -> Option<Cause> {
 }
 
 fn mount(service: &Service, warnings: &[&Warning]) -> Option<Cause> {
-    let warning = warnings.iter().find(|w| w.reason == "FailedMount")?;
+    // Others are of the first second only: the kubelet hasn't seen the ConfigMap yet.
+    let warning = warnings
+        .iter()
+        .find(|w| w.reason == "FailedMount" && w.message.contains("not found"))?;
     Some(
         Cause::new(
             format!("a volume of `{}` can't be mounted", service.name),

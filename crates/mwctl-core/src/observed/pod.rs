@@ -202,3 +202,6 @@ fn termination(terminated: &ContainerStateTerminated) -> Termination {
         message: terminated.message.clone().unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;

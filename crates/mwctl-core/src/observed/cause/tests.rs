@@ -274,4 +274,9 @@ fn a_volume_that_can_not_be_mounted_is_named() {
     let warning = warning("Pod", "mathoid-main-1", "FailedMount", message);
     let cause = cause(waiting("ContainerCreating", ""), &[warning]);
     assert_eq!(cause.summary, "a volume of `mathoid` can't be mounted");
+    let message =
+        "MountVolume.SetUp failed for volume \"config-0\" : failed to sync configmap cache";
+    let warning = self::warning("Pod", "mathoid-main-1", "FailedMount", message);
+    let pod = waiting("ContainerCreating", "");
+    assert_eq!(diagnose(&mathoid(), &[pod], &[warning], &[]), None);
 }

@@ -73,3 +73,20 @@ fn another_type_of_value_is_a_difference() {
         ["`a` differs"]
     );
 }
+
+/// What was applied to a Kubernetes v1.34, and what it answered when it was asked for it.
+const RECORDED: [&str; 2] = [
+    include_str!("recorded/applied.json"),
+    include_str!("recorded/live.json"),
+];
+
+#[test]
+fn what_a_real_server_makes_of_our_objects_is_no_difference() {
+    let [applied, live] = RECORDED.map(|text| serde_json::from_str::<Vec<Value>>(text).unwrap());
+    assert_eq!(applied.len(), 12);
+    for (wanted, live) in applied.iter().zip(&live) {
+        assert_eq!(wanted["metadata"]["name"], live["metadata"]["name"]);
+        assert_eq!(words(wanted, live), Vec::<String>::new());
+        assert_ne!(wanted, live);
+    }
+}

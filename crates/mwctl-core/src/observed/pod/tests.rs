@@ -1,0 +1,40 @@
+use k8s_openapi::api::core::v1::{Event, Pod};
+
+use super::*;
+
+/// What a Kubernetes v1.34 says of a pod in its develop form whose image isn't on the node.
+const POD: &str = include_str!("recorded/pod.json");
+const EVENT: &str = include_str!("recorded/event.json");
+
+fn recorded() -> Pod {
+    serde_json::from_str(POD).unwrap()
+}
+
+#[test]
+fn a_recorded_pod_is_reduced_to_what_matters() {
+    let pod = ObservedPod::of(&recorded());
+    assert_eq!(pod.service.as_ref().unwrap().as_str(), "mathoid");
+    assert_eq!((pod.phase.as_str(), pod.ready), ("Pending", false));
+    assert_eq!(pod.form, Form::Develop);
+    assert_eq!(pod.node.as_deref(), Some("n1"));
+    let [copy, main] = pod.containers.as_slice() else {
+        panic!("two containers")
+    };
+    assert!(copy.init && !main.init);
+    let waits = |container: &ObservedContainer, expected: &str| matches!(&container.state, ContainerState::Waiting { reason, .. } if reason == expected);
+    assert!(waits(copy, "ErrImageNeverPull"), "{copy:?}");
+    assert!(waits(main, "PodInitializing"), "{main:?}");
+    assert!(!pod.is_running());
+}
+
+#[test]
+fn a_recorded_event_is_a_warning_about_its_pod_and_a_normal_one_is_none() {
+    let mut event: Event = serde_json::from_str(EVENT).unwrap();
+    let warning = Warning::of(&event).unwrap();
+    assert_eq!(warning.kind, "Pod");
+    assert_eq!(Some(&warning.name), recorded().metadata.name.as_ref());
+    assert_eq!(warning.reason, "ErrImageNeverPull");
+    assert!(warning.count >= 1);
+    event.type_ = Some("Normal".to_owned());
+    assert_eq!(Warning::of(&event), None);
+}
