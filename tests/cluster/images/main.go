@@ -10,9 +10,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 )
+
+// A child is told of its parent's end when the *thread* that made it ends; the main thread lasts as long as the process.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	if len(os.Args) != 2 {

@@ -38,7 +38,8 @@ func (n *node) start(name string) error {
 	if err != nil {
 		return err
 	}
-	return n.processes.start(name, n.program, strings.Fields(args)...)
+	// By this name the program is found even when a newer build has taken its place in the cache.
+	return n.processes.start(name, "/proc/self/exe", strings.Fields(args)...)
 }
 
 // arguments are separated by spaces; the supervisor refuses a state folder with one in its name.

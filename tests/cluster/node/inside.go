@@ -44,14 +44,9 @@ func inside(_ []string) error {
 type node struct {
 	plan      plan
 	processes *processes
-	program   string
 }
 
 func (n *node) begin() error {
-	var err error
-	if n.program, err = os.Executable(); err != nil {
-		return err
-	}
 	for _, step := range []func() error{
 		func() error { return isolate(n.plan) },
 		func() error { return connectInside(n.plan) },

@@ -26,7 +26,7 @@ func releaseLocked(l lease, all []lease, keepLogs bool) error {
 	errs := []error{l.Inside.kill(), removeLink(l.link()), removeTable(l.id()), removeCgroups(l.id())}
 	last := true
 	for _, other := range all {
-		last = last && other.Slot == l.Slot
+		last = last && (other.Slot == l.Slot || !other.Supervisor.alive())
 	}
 	if last && !l.Forwarding {
 		errs = append(errs, os.WriteFile(forwardingFile, []byte("0"), 0o644))

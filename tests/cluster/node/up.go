@@ -9,12 +9,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // options are the arguments of `node up`.
@@ -75,7 +77,7 @@ func up(args []string) error {
 	if err != nil {
 		return err
 	}
-	err = supervise(o, l, seed, signals)
+	err = supervise(o, &l, seed, signals)
 	var code exitCode
 	failed := err != nil && !errors.As(err, &code)
 	if releaseErr := release(l, failed); releaseErr != nil {
@@ -119,7 +121,16 @@ func takeLease(o options) (lease, error) {
 		if err := checkState(l.State); err != nil {
 			return err
 		}
-		if err := makeState(l.State); err != nil {
+		if o.state == "" {
+			// The folder is this place's alone, so what is in it is from before the machine's last start.
+			err = os.RemoveAll(l.State)
+		} else {
+			err = checkEmpty(l.State)
+		}
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(l.State, 0o755); err != nil {
 			return err
 		}
 		if l.Kubeconfig = o.kubeconfig; l.Kubeconfig == "" {
@@ -130,26 +141,22 @@ func takeLease(o options) (lease, error) {
 	return l, err
 }
 
-// makeState makes the state folder; the logs of a run that failed may be in it, but nothing else that could be somebody's.
-func makeState(path string) error {
-	if err := os.MkdirAll(path, 0o755); err != nil {
-		return err
-	}
+// checkEmpty refuses a folder that may be somebody's, since all in it is removed at the end.
+func checkEmpty(path string) error {
 	entries, err := os.ReadDir(path)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, entry := range entries {
-		if entry.Name() != "log" {
-			return fmt.Errorf("the state folder %s is not empty", path)
-		}
+	if len(entries) > 0 {
+		return fmt.Errorf("the state folder %s is not empty; choose another one with --state", path)
 	}
-	return os.RemoveAll(filepath.Join(path, "log"))
+	return nil
 }
 
 // supervise runs the node until something ends it. It gives no error when it was told to end.
-func supervise(o options, l lease, seed string, signals <-chan os.Signal) error {
-	watched, err := startWatchdog(l)
+func supervise(o options, l *lease, seed string, signals <-chan os.Signal) error {
+	begun := time.Now()
+	watched, err := startWatchdog(*l)
 	if err != nil {
 		return err
 	}
@@ -160,7 +167,7 @@ func supervise(o options, l lease, seed string, signals <-chan os.Signal) error 
 	if err := makeCgroups(l.id()); err != nil {
 		return err
 	}
-	reports, err := startInside(o, &l)
+	reports, err := startInside(o, l)
 	if err != nil {
 		return err
 	}
@@ -172,10 +179,12 @@ func supervise(o options, l lease, seed string, signals <-chan os.Signal) error 
 	case received := <-signals:
 		return exitCode(128 + int(received.(syscall.Signal)))
 	}
-	fmt.Printf("KUBECONFIG=%s\n", l.Kubeconfig)
+	fmt.Fprintf(os.Stderr, "node: %s is ready after %.1f s\n", l.id(), time.Since(begun).Seconds())
 	ended := make(chan error, 1)
-	if len(o.command) > 0 {
-		if err := runCommand(o.command, &l, ended); err != nil {
+	if len(o.command) == 0 {
+		fmt.Printf("KUBECONFIG=%s\n", l.Kubeconfig)
+	} else {
+		if err := runCommand(o.command, l, ended); err != nil {
 			return err
 		}
 	}
@@ -193,7 +202,7 @@ func supervise(o options, l lease, seed string, signals <-chan os.Signal) error 
 			err = exitCode(128 + int(received.(syscall.Signal)))
 		}
 	}
-	return errors.Join(endCommand(l, ended), err)
+	return errors.Join(endCommand(*l, ended), err)
 }
 
 // startInside makes the namespaces with their first process, joins them with this machine, and tells that process to begin.
