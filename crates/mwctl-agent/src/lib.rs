@@ -11,5 +11,7 @@
 //! Invariants: the agent opens files beneath its target only; it deletes only what its own manifest
 //! says that it wrote; one session owns it at a time; a crash of the process never ends the container.
 
+#[cfg(all(feature = "agent", target_os = "linux"))]
+pub mod agent;
 pub mod frame;
 pub mod protocol;

@@ -100,6 +100,4 @@ pub enum Outcome {
     Crashed,
     /// The process was stopped on request before it was ready.
     Stopped,
-    /// Nothing was committed: there was nothing under this number.
-    Nothing,
 }
