@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::label::{APPLIED, NAME};
+use super::label::{APPLIED, FORM, Form, NAME};
 use crate::name::ServiceName;
 
 /// What stands in the place of a secret value.
@@ -167,6 +167,15 @@ impl Object {
     pub fn service(&self) -> Option<ServiceName> {
         let name = self.metadata().labels.as_ref()?.get(NAME)?;
         ServiceName::new(name.as_str()).ok()
+    }
+
+    /// The form that its label says it has.
+    pub fn form(&self) -> Form {
+        let labels = self.metadata().labels.as_ref();
+        labels
+            .and_then(|labels| labels.get(FORM))
+            .and_then(|form| Form::parse(form))
+            .unwrap_or(Form::Planned)
     }
 
     /// The whole object as the API takes it, secrets revealed.

@@ -34,6 +34,15 @@ pub(super) struct Planner<'a> {
     reached: BTreeMap<(ServiceName, Milestone), Vec<usize>>,
 }
 
+/// The steps for what belongs to the stack as a whole.
+#[derive(Default)]
+struct Base {
+    /// Everything waits for the namespace.
+    namespace: Vec<usize>,
+    /// Workloads wait for the others: the agent is mounted into some.
+    others: Vec<usize>,
+}
+
 /// What others wait for in a service.
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
 enum Milestone {
@@ -72,9 +81,9 @@ impl<'a> Planner<'a> {
         for name in going().filter(|name| !parts[*name].developed) {
             self.image(name);
         }
-        let namespace = self.stack_objects(&of_stack);
+        let base = self.stack_objects(&of_stack);
         for name in going() {
-            self.service(name, &parts[name], order, &namespace);
+            self.service(name, &parts[name], order, &base);
         }
         (self.steps, self.plan)
     }
@@ -92,16 +101,18 @@ impl<'a> Planner<'a> {
         verdicts
     }
 
-    /// The steps for these objects; returns the ones that everything else waits for.
-    fn stack_objects(&mut self, verdicts: &[(&Object, Verdict)]) -> Vec<usize> {
-        let mut before = Vec::new();
+    /// The steps for these objects.
+    fn stack_objects(&mut self, verdicts: &[(&Object, Verdict)]) -> Base {
+        let mut base = Base::default();
         for (object, verdict) in verdicts {
-            let steps = self.carry_out(object, verdict, None, &before, &[]);
+            let steps = self.carry_out(object, verdict, None, &base.namespace, &[]);
             if matches!(object, Object::Namespace(_)) {
-                before.extend(steps);
+                base.namespace.extend(steps);
+            } else {
+                base.others.extend(steps);
             }
         }
-        before
+        base
     }
 
     /// Looks at all objects of a service.
@@ -120,9 +131,7 @@ impl<'a> Planner<'a> {
                 part.holds.push(hold);
             } else if !matches!(object, Object::Deployment(_)) {
                 part.others.push((object, verdict));
-            } else if self.judge.observed.form(&id) == Some(Form::Develop)
-                && !self.judge.options.leave.contains(name)
-            {
+            } else if self.keeps_developing(name, object) {
                 part.developed = true;
                 part.holds.push(Hold::developing(name, &id));
             } else {
@@ -131,6 +140,13 @@ impl<'a> Planner<'a> {
         }
         self.free_volumes(&mut part);
         part
+    }
+
+    /// Whether a service is in its develop form, and neither asked to leave it nor wanted in it.
+    fn keeps_developing(&self, name: &ServiceName, wanted: &Object) -> bool {
+        self.judge.observed.form(&wanted.id()) == Some(Form::Develop)
+            && wanted.form() != Form::Develop
+            && !self.judge.options.leave.contains(name)
     }
 
     /// A claim that is replaced has to be let go of first: its deletion waits for the pods.
@@ -175,24 +191,20 @@ impl<'a> Planner<'a> {
     }
 
     /// The steps of one service; those it needs were planned before.
-    fn service(
-        &mut self,
-        name: &ServiceName,
-        part: &Part<'_>,
-        order: &[ServiceName],
-        namespace: &[usize],
-    ) {
+    fn service(&mut self, name: &ServiceName, part: &Part<'_>, order: &[ServiceName], base: &Base) {
+        let namespace = &base.namespace;
         let mut removed = Vec::new();
         let objects = || part.workload.iter().chain(part.others.iter().rev());
         for (object, verdict) in objects() {
             if let Verdict::Replace(reason) = verdict {
-                let mut after = namespace.to_vec();
+                let mut after = namespace.clone();
                 after.extend(removed.last());
                 let delete = Action::Delete { id: object.id() };
                 removed.push(self.steps.push(delete, Some(name), reason.clone(), &after));
             }
         }
-        let mut configured = namespace.to_vec();
+        let mut configured = namespace.clone();
+        configured.extend(&base.others);
         configured.extend(self.delivered.get(name));
         for (object, verdict) in &part.others {
             let steps = self.carry_out(object, verdict, Some(name), namespace, &removed);

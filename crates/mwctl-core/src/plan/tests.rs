@@ -54,11 +54,24 @@ fn need(service: &str, condition: Condition) -> Need {
     }
 }
 
-/// Puts mathoid into its develop form.
-fn develop(world: &mut World) {
+/// Mathoid in its develop form.
+fn developed(world: &World) -> Vec<Object> {
     let mathoid = &world.stack.services["mathoid"];
-    let objects = develop_form(&world.stack, mathoid, "i", None, &AGENT, fixture::WORKTREE);
-    for object in objects.unwrap() {
+    let image = "mwctl.local/mathoid:0123456789ab";
+    develop_form(
+        &world.stack,
+        mathoid,
+        image,
+        None,
+        &AGENT,
+        fixture::WORKTREE,
+    )
+    .unwrap()
+}
+
+/// Puts mathoid into its develop form, as another `mwctl` would.
+fn develop(world: &mut World) {
+    for object in developed(world) {
         world.apply(&object.stamped());
     }
     world.become_ready(&name("mathoid"));
@@ -297,6 +310,49 @@ fn a_developed_service_keeps_its_form_while_its_other_objects_are_applied() {
     world.options.leave = [name("mathoid")].into();
     let plan = world.up();
     assert!(steps(&plan).contains(&"apply deployment/mathoid-main".to_owned()));
+    assert!(world.plan().is_empty());
+}
+
+#[test]
+fn a_develop_form_that_is_wanted_is_planned_like_anything_else() {
+    let mut world = World::running(stack());
+    world.instead = developed(&world);
+    let plan = world.up();
+    let agent = "apply configmap/mwctl-agent-0123456789ab";
+    assert_eq!(
+        steps(&plan),
+        [
+            agent,
+            "apply deployment/mathoid-main",
+            "await mathoid ready"
+        ]
+    );
+    assert!(waits(&plan, "apply deployment/mathoid-main", agent));
+    assert!(world.plan().is_empty() && world.plan().holds.is_empty());
+    world.service("mathoid").files[0].text = "num_workers: 1\n".to_owned();
+    world.instead = developed(&world);
+    assert_eq!(
+        steps(&world.plan()),
+        [
+            "apply configmap/mathoid-main-config",
+            "apply deployment/mathoid-main",
+            "await mathoid ready"
+        ]
+    );
+}
+
+#[test]
+fn the_agent_of_another_stack_in_the_namespace_serves_too() {
+    let mut world = World::running(stack());
+    develop(&mut world);
+    world.instead = developed(&world);
+    let agent = world.live("configmap/mwctl-agent-0123456789ab");
+    agent["metadata"]["labels"][PART_OF] = json!("other");
+    assert!(!world.plan().steps.iter().any(|step| step.service.is_none()));
+    assert!(world.plan().holds.is_empty());
+    let agent = world.live("configmap/mwctl-agent-0123456789ab");
+    agent["binaryData"]["agent"] = json!("b3RoZXI=");
+    assert_eq!(world.plan().obstacles().count(), 1);
     assert!(world.plan().is_empty());
 }
 

@@ -21,6 +21,8 @@ pub(super) struct World {
     pub(super) builds: BTreeMap<ServiceName, ImageBuild>,
     pub(super) observed: Observed,
     pub(super) options: PlanOptions,
+    /// Objects that are wanted in the place of planned ones.
+    pub(super) instead: Vec<Object>,
 }
 
 impl World {
@@ -42,6 +44,7 @@ impl World {
                 prune: true,
                 ..PlanOptions::default()
             },
+            instead: Vec::new(),
         }
     }
 
@@ -58,7 +61,11 @@ impl World {
             .iter()
             .map(|(name, build)| (name.clone(), build.reference.clone()))
             .collect();
-        render(&self.stack, &images, WORKTREE)
+        let mut objects = render(&self.stack, &images, WORKTREE);
+        objects.retain(|object| !self.instead.iter().any(|other| other.id() == object.id()));
+        objects.extend(self.instead.iter().cloned());
+        objects.sort_by_key(Object::id);
+        objects
     }
 
     pub(super) fn plan(&self) -> Plan {
