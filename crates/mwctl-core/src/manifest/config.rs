@@ -2,8 +2,9 @@
 //! both reach the containers.
 //!
 //! Directories are mounted whole, since a file mounted by `subPath` never changes in a running pod.
-//! The one exception is a file right in the application's directory, or above it: mounting that
-//! directory would hide the application.
+//! The one exception is a file in a directory that holds other things too, the application's or one
+//! of the system's: mounting that directory would hide them. (A change of either kind replaces the
+//! pods anyway, by the checksum in their annotations.)
 
 use std::collections::BTreeMap;
 
@@ -116,6 +117,30 @@ fn private(name: &str, secret: &str) -> EnvVar {
     }
 }
 
+/// Directories of the system that an image always has something in.
+const SYSTEM: [&str; 20] = [
+    "/",
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/lib",
+    "/lib64",
+    "/opt",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/srv",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/usr/local",
+    "/usr/local/etc",
+    "/var",
+];
+
 /// A directory of configuration files in one container.
 struct Directory<'a> {
     /// The name of its volume in the pod.
@@ -187,7 +212,7 @@ pub(super) fn mounts(service: &Service, container: &Container) -> Vec<VolumeMoun
             read_only: Some(true),
             ..Default::default()
         };
-        if hides_application(service, directory.path) {
+        if holds_more(service, directory.path) {
             for file in &directory.files {
                 mounts.push(mount(&file.path, Some(base_name(&file.path))));
             }
@@ -199,16 +224,17 @@ pub(super) fn mounts(service: &Service, container: &Container) -> Vec<VolumeMoun
 }
 
 /// Whether a mount at `path` would hide what the image or the checkout put there.
-fn hides_application(service: &Service, path: &str) -> bool {
+fn holds_more(service: &Service, path: &str) -> bool {
     let image = match &service.image {
         Image::Build(build) => Some(build.directory.as_str()),
         Image::Reference(_) => None,
     };
     let develop = service.develop.as_ref().map(|d| d.directory.as_str());
-    [image, develop, service.main.working_directory.as_deref()]
-        .into_iter()
-        .flatten()
-        .any(|application| path == "/" || is_within(application, path))
+    SYSTEM.contains(&path)
+        || [image, develop, service.main.working_directory.as_deref()]
+            .into_iter()
+            .flatten()
+            .any(|application| is_within(application, path))
 }
 
 /// Whether `path` is `directory` or lies in it.

@@ -109,7 +109,7 @@ fn a_change_of_configuration_changes_the_pods_and_one_of_the_version_does_not() 
 }
 
 #[test]
-fn files_of_one_directory_share_a_volume_and_files_beside_the_application_hide_nothing() {
+fn files_of_one_directory_share_a_volume_and_files_beside_others_hide_nothing() {
     let mut stack = stack();
     let file = |path: &str, container: &str| ConfigFile {
         path: path.to_owned(),
@@ -124,12 +124,13 @@ fn files_of_one_directory_share_a_volume_and_files_beside_the_application_hide_n
         file("/etc/mathoid/a.yaml", "exporter"),
         file("/srv/service/config.yaml", "main"),
         file("/srv/service/config/d.yaml", "main"),
+        file("/etc/my.cnf", "main"),
     ];
     let objects = rendered(&stack);
     let config = find(&objects, "configmap/mathoid-main-config");
-    assert_eq!(config["data"].as_object().unwrap().len(), 5);
+    assert_eq!(config["data"].as_object().unwrap().len(), 6);
     let pod = find(&objects, "deployment/mathoid-main")["spec"]["template"]["spec"].clone();
-    assert_eq!(pod["volumes"].as_array().unwrap().len(), 4);
+    assert_eq!(pod["volumes"].as_array().unwrap().len(), 5);
     let mounts: Vec<(&str, Option<&str>)> = pod["containers"][0]["volumeMounts"]
         .as_array()
         .unwrap()
@@ -139,6 +140,7 @@ fn files_of_one_directory_share_a_volume_and_files_beside_the_application_hide_n
     assert_eq!(
         mounts,
         [
+            ("/etc/my.cnf", Some("my.cnf")),
             ("/etc/mathoid", None),
             ("/srv/service/config.yaml", Some("config.yaml")),
             ("/srv/service/config", None),
