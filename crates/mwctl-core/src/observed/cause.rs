@@ -104,7 +104,7 @@ fn unschedulable(service: &Service, pod: &ObservedPod) -> Option<Cause> {
                 what.join(" and ")
             ),
             format!(
-                "lower `resources.requests` of `{name}` in `mwctl.yaml`, or stop something: `mwctl status`"
+                "lower `container.resources.requests` of `{name}` in `mwctl.yaml`, or stop something: `mwctl status`"
             ),
         )
     } else if lower.contains("persistentvolumeclaim") {
@@ -149,7 +149,7 @@ fn creation(service: &Service, pods: &[&ObservedPod], warnings: &[Warning]) -> O
         Cause::new(
             format!("the namespace's quota leaves no room for `{name}`"),
             format!(
-                "lower `resources` of `{name}` in `mwctl.yaml`, or look at `kubectl describe quota`"
+                "lower `container.resources` of `{name}` in `mwctl.yaml`, or look at `kubectl describe quota`"
             ),
         )
     } else if warning.message.contains("PodSecurity") {

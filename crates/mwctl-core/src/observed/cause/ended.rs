@@ -38,7 +38,7 @@ pub(super) fn cause(
         let limit = limit.map_or_else(String::new, |limit| format!(" than {limit}"));
         Cause::new(
             format!("{who} used more memory{limit} and was killed"),
-            format!("raise `resources.limits.memory` of `{name}` in `mwctl.yaml`"),
+            format!("raise `container.resources.limits.memory` of `{name}` in `mwctl.yaml`"),
         )
     } else if matches!(
         termination.reason.as_str(),
@@ -47,7 +47,9 @@ pub(super) fn cause(
     {
         Cause::new(
             format!("the command of {who} can't be run in its image"),
-            format!("correct `command` of `{name}` in `mwctl.yaml`, then type `mwctl up {name}`"),
+            format!(
+                "correct `container.command` of `{name}` in `mwctl.yaml`, then type `mwctl up {name}`"
+            ),
         )
     } else if let (Some(signal), Some(warning)) = (signal, liveness) {
         Cause::new(

@@ -188,7 +188,11 @@ fn an_image_that_runs_as_root_needs_a_number() {
         "container has runAsNonRoot and image has non-numeric user (node), cannot verify user is non-root",
     ] {
         let cause = cause(waiting("CreateContainerConfigError", message), &[]);
-        assert!(cause.hint.contains("`user` of `mathoid`"), "{}", cause.hint);
+        assert!(
+            cause.hint.contains("`container.user` of `mathoid`"),
+            "{}",
+            cause.hint
+        );
     }
     let message = "secret \"mathoid-main-secret-config\" not found";
     let cause = cause(waiting("CreateContainerConfigError", message), &[]);

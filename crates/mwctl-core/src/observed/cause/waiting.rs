@@ -18,12 +18,13 @@ pub(super) fn cause(
             format!("the node doesn't have the image of `{name}`: {image}"),
             format!("mwctl up {name}"),
         ),
-        "ImagePullBackOff" | "ErrImagePull" | "RegistryUnavailable" => {
-            Cause::new(pull_failure(image, message), correct(name, "image"))
-        }
+        "ImagePullBackOff" | "ErrImagePull" | "RegistryUnavailable" => Cause::new(
+            pull_failure(image, message),
+            correct(name, "container.image"),
+        ),
         "InvalidImageName" => Cause::new(
             format!("`{image}` can't be the name of an image"),
-            correct(name, "image"),
+            correct(name, "container.image"),
         ),
         "ImageInspectError" => Cause::new(
             format!("the node can't read the image {image}"),
@@ -32,7 +33,7 @@ pub(super) fn cause(
         "CreateContainerConfigError" => configuration(service, image, message),
         "CreateContainerError" | "RunContainerError" => Cause::new(
             format!("the container `{}` can't be started", container.name),
-            correct(name, "command"),
+            correct(name, "container.command"),
         ),
         _ => return None,
     };
@@ -68,8 +69,9 @@ fn pull_failure(image: &str, message: &str) -> String {
 
 fn configuration(service: &Service, image: &str, message: &str) -> Cause {
     let name = &service.name;
-    let user =
-        format!("write the number of an unprivileged user as `user` of `{name}` into `mwctl.yaml`");
+    let user = format!(
+        "write the number of an unprivileged user as `container.user` of `{name}` into `mwctl.yaml`"
+    );
     if message.contains("run as root") {
         Cause::new(
             format!("the image {image} runs as root, which isn't allowed here"),
