@@ -1,5 +1,5 @@
 // The command that a node is started for: a test suite, a shell. It sees the node by its environment, runs in a process group
-// of its own, and ends before the node does.
+// of its own, and ends before the node does. All that descends from it carries a mark, by which it is found when it stays.
 package main
 
 import (
@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -21,7 +24,7 @@ func runCommand(argv []string, l *lease, ended chan<- error) error {
 	command := exec.Command(argv[0], argv[1:]...)
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
 	command.Env = append(os.Environ(),
-		"KUBECONFIG="+l.Kubeconfig, "MWCTL_TEST_KUBECONFIG="+l.Kubeconfig, "MWCTL_TEST_STATE="+l.State)
+		"KUBECONFIG="+l.Kubeconfig, "MWCTL_TEST_KUBECONFIG="+l.Kubeconfig, "MWCTL_TEST_STATE="+l.State, l.mark())
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	// On a terminal the command gets the keyboard: a shell needs it, and an interrupt then ends it like any other command.
 	if _, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS); err == nil {
@@ -49,21 +52,50 @@ func runCommand(argv []string, l *lease, ended chan<- error) error {
 	return nil
 }
 
-// endCommand ends what is left of the command's process group: asked first, then killed.
-func endCommand(l lease, ended <-chan error) error {
-	if l.Command.Pid == 0 {
-		return nil
+// endCommand asks the command's process group to end. What does not is killed when the lease is released.
+func endCommand(l lease, ended <-chan error) {
+	if !l.Command.alive() {
+		return
 	}
-	if l.Command.alive() {
-		_ = unix.Kill(-l.Command.Pid, unix.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(commandGrace):
-			fmt.Fprintln(os.Stderr, "node: the command did not end when told to; it is killed")
+	_ = unix.Kill(-l.Command.Pid, unix.SIGTERM)
+	select {
+	case <-ended:
+	case <-time.After(commandGrace):
+		fmt.Fprintln(os.Stderr, "node: the command did not end when told to; it is killed")
+	}
+}
+
+// mark is a variable in the environment of the command and of all that it starts. Process groups and sessions can be left,
+// as a service that a test starts may do; this cannot by accident.
+func (l lease) mark() string {
+	return fmt.Sprintf("MWCTL_TEST_LEASE=%d-%s", l.Supervisor.Pid, l.Supervisor.Started)
+}
+
+// killMarked kills what is left of the command, again and again, because a process may start another before it is killed.
+func killMarked(l lease) error {
+	for {
+		environments, err := filepath.Glob("/proc/[0-9]*/environ")
+		if err != nil {
+			return err
+		}
+		found := false
+		for _, path := range environments {
+			pid, err := strconv.Atoi(strings.Split(path, "/")[2])
+			if err != nil || pid == os.Getpid() {
+				continue
+			}
+			marked := identify(pid)
+			text, err := os.ReadFile(path)
+			if err != nil || !strings.Contains("\x00"+string(text), "\x00"+l.mark()+"\x00") {
+				continue
+			}
+			found = true
+			if err := marked.kill(); err != nil {
+				return err
+			}
+		}
+		if !found {
+			return nil
 		}
 	}
-	if err := unix.Kill(-l.Command.Pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
-		return err
-	}
-	return nil
 }

@@ -29,7 +29,7 @@ type lease struct {
 	Supervisor process `json:"supervisor"`
 	// Inside is the first process of the node's namespaces; killing it makes the kernel kill all the others.
 	Inside process `json:"inside"`
-	// Command is the leader of the process group of the command that the node was started for.
+	// Command is the process of the command that the node was started for, and its process group's leader.
 	Command process `json:"command"`
 	// Forwarding is whether this machine forwarded packets before the first node was started.
 	Forwarding bool `json:"forwarding"`

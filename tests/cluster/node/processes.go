@@ -145,12 +145,20 @@ func (p *processes) status(known []string) string {
 
 func (p *processes) log(name string) string { return p.logs + "/" + name + ".log" }
 
-// tail gives the last lines of a file.
+const longestLine = 240
+
+// tail gives the last lines of a file, cut where they grow longer than anyone reads.
 func tail(path string, lines int) string {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err.Error()
 	}
 	all := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
+	last := all[max(0, len(all)-lines):]
+	for i, line := range last {
+		if len(line) > longestLine {
+			last[i] = line[:longestLine] + "…"
+		}
+	}
+	return strings.Join(last, "\n")
 }

@@ -23,7 +23,7 @@ func release(l lease, keepLogs bool) error {
 
 func releaseLocked(l lease, all []lease, keepLogs bool) error {
 	// The order matters: control groups and the link are free only once no process is left in them.
-	errs := []error{l.Inside.kill(), removeLink(l.link()), removeTable(l.id()), removeCgroups(l.id())}
+	errs := []error{killMarked(l), l.Inside.kill(), removeLink(l.link()), removeTable(l.id()), removeCgroups(l.id())}
 	last := true
 	for _, other := range all {
 		last = last && (other.Slot == l.Slot || !other.Supervisor.alive())
@@ -146,12 +146,6 @@ func watchdog(args []string) error {
 		for _, l := range all {
 			if l.path() != args[0] || l.Supervisor.alive() {
 				continue
-			}
-			// What the command started is in its group, unless it took care to leave it.
-			if l.Command.Pid > 1 {
-				if err := unix.Kill(-l.Command.Pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
-					return err
-				}
 			}
 			return releaseLocked(l, all, false)
 		}

@@ -202,7 +202,8 @@ func supervise(o options, l *lease, seed string, signals <-chan os.Signal) error
 			err = exitCode(128 + int(received.(syscall.Signal)))
 		}
 	}
-	return errors.Join(endCommand(*l, ended), err)
+	endCommand(*l, ended)
+	return err
 }
 
 // startInside makes the namespaces with their first process, joins them with this machine, and tells that process to begin.
@@ -269,6 +270,8 @@ func startWatchdog(l lease) (io.Closer, error) {
 	command := exec.Command("/proc/self/exe", "watchdog", l.path())
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	command.Dir = "/"
+	// Without this one's environment: a node that is started by the command of another one must not take its mark along.
+	command.Env = []string{"PATH=" + os.Getenv("PATH")}
 	pipe, err := command.StdinPipe()
 	if err != nil {
 		return nil, err
