@@ -12,6 +12,7 @@
 //! the crate's `.clippy.toml` refuses it. Whatever was observed comes in as a value.
 
 pub mod cluster;
+pub mod conventions;
 pub mod develop;
 pub mod manifest;
 pub mod minikube;

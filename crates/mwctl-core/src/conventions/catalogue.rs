@@ -1,0 +1,167 @@
+//! The conventions that can be chosen from: the shipped ones and the folder's own.
+//!
+//! It answers which one recognises a repository, and what a convention says with everything it
+//! extends.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::document::{self, Document, Kind};
+use super::facts;
+use super::members::spec_keys;
+use super::merge::merge;
+use super::nearest;
+use super::node::{At, Node};
+use super::repository::Files;
+use super::wire;
+use crate::problem::Problem;
+
+pub(crate) struct Catalogue<'a> {
+    conventions: BTreeMap<String, Convention<'a>>,
+}
+
+struct Convention<'a> {
+    header: wire::Convention,
+    tree: &'a Node,
+    own: bool,
+}
+
+/// A convention that fits a repository, and the lines that show it.
+pub(crate) struct Recognised {
+    pub(crate) convention: String,
+    pub(crate) signs: Vec<(PathBuf, usize)>,
+}
+
+impl<'a> Catalogue<'a> {
+    /// A folder's own convention takes the place of a shipped one of the same name.
+    pub(crate) fn new(
+        shipped: &'a [Document],
+        own: &'a [Document],
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let mut conventions: BTreeMap<String, Convention<'a>> = BTreeMap::new();
+        let shipped = shipped.iter().map(|document| (document, false));
+        for (document, own) in shipped.chain(own.iter().map(|document| (document, true))) {
+            if document.kind != Kind::Convention {
+                continue;
+            }
+            let tree = &document.tree;
+            let header = match document::own_keys::<wire::Convention>(tree) {
+                Ok(header) => header,
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            };
+            if let Err(error) = crate::name::ServiceName::new(header.name.as_str()) {
+                problems.push(Problem::new(error.to_string()).at(tree.place("/name").location()));
+            }
+            if conventions
+                .get(&header.name)
+                .is_some_and(|other| own && other.own)
+            {
+                let message = format!("the convention `{}` is described twice", header.name);
+                problems.push(Problem::new(message).at(tree.place("/name").location()));
+            }
+            conventions.insert(header.name.clone(), Convention { header, tree, own });
+        }
+        let catalogue = Self { conventions };
+        for convention in catalogue.conventions.values() {
+            catalogue.check(convention, problems);
+        }
+        catalogue
+    }
+
+    fn check(&self, convention: &Convention<'_>, problems: &mut Vec<Problem>) {
+        let Some(base) = &convention.header.extends else {
+            return;
+        };
+        let at = convention.tree.place("/extends");
+        if !self.conventions.contains_key(base) {
+            problems.push(self.unknown(base, at));
+        } else if let Err(cycle) = self.chain(&convention.header.name) {
+            let message = format!("conventions extend each other: {cycle}");
+            problems.push(Problem::new(message).at(at.location()));
+        }
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.conventions.contains_key(name)
+    }
+
+    pub(crate) fn unknown(&self, name: &str, at: &At) -> Problem {
+        let mut problem = Problem::new(format!("unknown convention `{name}`")).at(at.location());
+        problem.hint = nearest::hint(name, self.conventions.keys().map(String::as_str));
+        problem
+    }
+
+    /// The convention and those it extends, the most general first; the cycle where there is one.
+    fn chain(&self, name: &str) -> Result<Vec<&Convention<'a>>, String> {
+        let mut names = vec![name];
+        let mut chain = Vec::new();
+        let mut next = self.conventions.get(name);
+        while let Some(convention) = next {
+            chain.push(convention);
+            next = None;
+            if let Some(base) = convention.header.extends.as_deref() {
+                let seen = names.contains(&base);
+                names.push(base);
+                if seen {
+                    return Err(names.join(" → "));
+                }
+                next = self.conventions.get(base);
+            }
+        }
+        chain.reverse();
+        Ok(chain)
+    }
+
+    /// What a convention says, with everything it extends; `None` where it isn't there.
+    pub(crate) fn spec(&self, name: &str) -> Option<Node> {
+        let chain = self.chain(name).ok()?;
+        let first = Node::empty(chain.first()?.tree.at.clone());
+        let layers = chain.iter().map(|convention| spec_keys(convention.tree));
+        Some(layers.fold(first, |base, layer| merge(&base, &layer)))
+    }
+
+    /// Whether a service of this convention can run without files of its own.
+    pub(crate) fn needs_no_source(&self, name: &str) -> bool {
+        self.spec(name)
+            .is_some_and(|spec| spec.pointer("/container/image").is_some())
+    }
+
+    /// The conventions that recognise a repository, without those that a more special one extends.
+    pub(crate) fn recognise(&self, files: &Files<'_>) -> Vec<Recognised> {
+        let mut found: Vec<Recognised> = self
+            .conventions
+            .values()
+            .filter_map(|convention| {
+                let recognise = convention.header.recognise.as_ref()?;
+                Some(Recognised {
+                    convention: convention.header.name.clone(),
+                    signs: facts::recognises(recognise, files)?,
+                })
+            })
+            .collect();
+        let general: Vec<String> = found
+            .iter()
+            .flat_map(|it| self.chain(&it.convention).unwrap_or_default())
+            .filter_map(|convention| convention.header.extends.clone())
+            .collect();
+        found.retain(|it| !general.contains(&it.convention));
+        found
+    }
+
+    /// What is looked for in a repository, one sign per convention.
+    pub(crate) fn looked_for(&self) -> String {
+        let signs = self.conventions.values().filter_map(|convention| {
+            let recognise = convention.header.recognise.as_ref()?;
+            Some(format!(
+                "{} ({})",
+                facts::describe(recognise),
+                convention.header.name
+            ))
+        });
+        signs.collect::<Vec<_>>().join("; ")
+    }
+}

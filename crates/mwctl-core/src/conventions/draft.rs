@@ -1,0 +1,275 @@
+//! One service with its convention chosen, its layers merged and its facts read, before its neighbours
+//! are known.
+
+use serde_json::{Map, Value, json};
+
+use super::catalogue::Catalogue;
+use super::convert;
+use super::facts;
+use super::members::{self, Member};
+use super::merge::merge;
+use super::needs::{self, Need};
+use super::node::{At, Node, Tree};
+use super::repository::{FILE, Files, Repository};
+use super::resolve::Input;
+use super::template::Context;
+use crate::model::{Evidence, Source};
+use crate::name::{self, ServiceName};
+use crate::problem::Problem;
+
+/// The convention's name where a service describes everything itself.
+const NONE: &str = "none";
+
+/// A service before its templates are filled in.
+pub(crate) struct Draft<'a> {
+    pub(crate) name: ServiceName,
+    pub(crate) at: At,
+    pub(crate) convention: String,
+    pub(crate) spec: Node,
+    pub(crate) source: Source,
+    pub(crate) repository: Option<&'a Repository>,
+    pub(crate) facts: Map<String, Value>,
+    pub(crate) evidence: Vec<Evidence>,
+    pub(crate) needs: Vec<Need>,
+}
+
+impl Draft<'_> {
+    /// The keys with their templates filled in. Where files come from was needed before that.
+    pub(crate) fn render(&self, context: &Context, problems: &mut Vec<Problem>) -> Node {
+        let mut spec = self.spec.clone();
+        if let Tree::Map(entries) = &mut spec.tree {
+            entries.retain(|entry| !matches!(entry.key.as_str(), "facts" | "source" | "needs"));
+        }
+        context.render(&spec, problems)
+    }
+}
+
+/// What making drafts needs.
+pub(crate) struct Maker<'a> {
+    pub(crate) input: &'a Input<'a>,
+    pub(crate) catalogue: &'a Catalogue<'a>,
+    pub(crate) release: &'a str,
+}
+
+/// Where a service's files are.
+struct Origin<'a> {
+    source: Source,
+    /// Whether the documents say so, rather than it being the folder itself.
+    stated: bool,
+    repository: Option<&'a Repository>,
+}
+
+impl<'a> Maker<'a> {
+    /// The draft of one member; `None` where a problem was found that hides all others.
+    pub(crate) fn draft(&self, member: &Member, problems: &mut Vec<Problem>) -> Option<Draft<'a>> {
+        let origin = self.origin(member, problems)?;
+        let files = Files::new(origin.repository);
+        let draft = self.with_files(member, origin, &files, problems);
+        problems.extend(files.into_problems());
+        draft
+    }
+
+    fn origin(&self, member: &Member, problems: &mut Vec<Problem>) -> Option<Origin<'a>> {
+        let stated = member.layer.get("source").is_some();
+        let name = member.name.as_deref().unwrap_or_default();
+        let source = convert::source(&member.layer, name, self.input.directory, problems);
+        if stated && source.is_none() {
+            return None;
+        }
+        let source = source.unwrap_or_else(|| Source::Path(self.input.directory.to_owned()));
+        let directory = source.directory();
+        let repository = self
+            .input
+            .repositories
+            .iter()
+            .find(|repository| Some(&repository.directory) == directory);
+        Some(Origin {
+            source,
+            stated,
+            repository,
+        })
+    }
+
+    fn with_files(
+        &self,
+        member: &Member,
+        origin: Origin<'a>,
+        files: &Files<'_>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Draft<'a>> {
+        let here = origin
+            .source
+            .directory()
+            .is_none_or(|it| it == self.input.directory);
+        let repository = if here { None } else { origin.repository };
+        let theirs = members::in_repository(repository, member.name.as_deref(), problems);
+        let base = theirs.as_ref().map(|theirs| &theirs.layer);
+        let layer = merge(
+            base.unwrap_or(&Node::empty(member.at.clone())),
+            &member.layer,
+        );
+        let named = member.convention.as_ref();
+        let named = named.or_else(|| theirs.as_ref().and_then(|it| it.convention.as_ref()));
+        let (convention, mut evidence) = match named {
+            Some((name, _)) if self.catalogue.has(name) => (Some(name.clone()), Vec::new()),
+            Some((name, at)) => {
+                problems.push(self.catalogue.unknown(name, at));
+                return None;
+            }
+            None => self.find(member, &layer, &origin, files, problems)?,
+        };
+        let spec = match &convention {
+            Some(name) => merge(&self.catalogue.spec(name)?, &layer),
+            None => layer,
+        };
+        let has = |pointer: &str| spec.pointer(pointer).is_some();
+        let bare = !origin.stated && has("/container/image") && !has("/develop") && !has("/test");
+        if !bare && !files.is_there() {
+            problems.push(missing(member, &origin.source));
+            return None;
+        }
+        let (facts, read) = facts::facts(&spec, files, &self.early_context(member), problems);
+        evidence.extend(read);
+        let name = self.name(member, &facts, problems)?;
+        Some(Draft {
+            name,
+            at: member.at.clone(),
+            convention: convention.unwrap_or_else(|| NONE.to_owned()),
+            needs: needs::read(&spec),
+            spec,
+            source: if bare { Source::None } else { origin.source },
+            repository: origin.repository,
+            facts,
+            evidence,
+        })
+    }
+
+    /// The convention of a service that names none, and what showed it.
+    fn find(
+        &self,
+        member: &Member,
+        layer: &Node,
+        origin: &Origin<'_>,
+        files: &Files<'_>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<(Option<String>, Vec<Evidence>)> {
+        let complete = ["/container/image", "/container/build/base"]
+            .iter()
+            .any(|pointer| layer.pointer(pointer).is_some());
+        if member.listed && !origin.stated {
+            let name = member.name.as_deref().unwrap_or_default();
+            if self.catalogue.has(name) {
+                return Some((Some(name.to_owned()), Vec::new()));
+            }
+            if complete {
+                return Some((None, Vec::new()));
+            }
+            let message = format!("nothing says what `{name}` is");
+            let nearest = self
+                .catalogue
+                .unknown(name, &member.at)
+                .hint
+                .unwrap_or_default();
+            let hint = format!("give it a `source` or a `convention`; {nearest}");
+            problems.push(Problem::new(message).hint(hint).at(member.at.location()));
+            return None;
+        }
+        if !files.is_there() && !complete {
+            problems.push(missing(member, &origin.source));
+            return None;
+        }
+        let recognised = self.catalogue.recognise(files);
+        match recognised.as_slice() {
+            [one] => {
+                let evidence = one.signs.iter().map(|(file, line)| Evidence {
+                    conclusion: format!("convention {}", one.convention),
+                    file: file.clone(),
+                    line: *line,
+                });
+                Some((Some(one.convention.clone()), evidence.collect()))
+            }
+            [] if complete => Some((None, Vec::new())),
+            [] => {
+                problems.push(self.unrecognised(member, &origin.source));
+                None
+            }
+            [first, ..] => {
+                let names: Vec<&str> = recognised.iter().map(|it| it.convention.as_str()).collect();
+                let message = format!(
+                    "the repository fits several conventions: {}",
+                    names.join(", ")
+                );
+                let hint = format!("say which, such as `convention: {}`", first.convention);
+                problems.push(Problem::new(message).hint(hint).at(member.at.location()));
+                None
+            }
+        }
+    }
+
+    fn unrecognised(&self, member: &Member, source: &Source) -> Problem {
+        let directory = source
+            .directory()
+            .unwrap_or(&member.at.source.file)
+            .display();
+        let message = format!("nothing in {directory} says what kind of service it is");
+        let hint = format!(
+            "looked for {}. Describe it in `{FILE}`, for example:\n\n\
+             apiVersion: mwctl/v1\nkind: Service\nname: my-service\nconvention: node\n",
+            self.catalogue.looked_for()
+        );
+        let problem = Problem::new(message).hint(hint);
+        if member.at.source.text.is_empty() {
+            problem
+        } else {
+            problem.at(member.at.location())
+        }
+    }
+
+    /// What a fact's own value may refer to: the neighbours aren't known yet.
+    fn early_context(&self, member: &Member) -> Context {
+        let name = member
+            .name
+            .clone()
+            .or_else(|| self.folder())
+            .unwrap_or_default();
+        Context::new(json!({ "service": { "name": name }, "release": self.release }))
+    }
+
+    fn folder(&self) -> Option<String> {
+        name::slug(&self.input.directory.file_name()?.to_string_lossy())
+    }
+
+    fn name(
+        &self,
+        member: &Member,
+        facts: &Map<String, Value>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<ServiceName> {
+        let fact = facts
+            .get("name")
+            .and_then(Value::as_str)
+            .and_then(name::slug);
+        let name = member.name.clone().or(fact).or_else(|| self.folder());
+        match ServiceName::new(name.unwrap_or_default()) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                problems.push(Problem::new(error.to_string()).at(member.at.location()));
+                None
+            }
+        }
+    }
+}
+
+fn missing(member: &Member, source: &Source) -> Problem {
+    let directory = source
+        .directory()
+        .unwrap_or(&member.at.source.file)
+        .display();
+    let name = member.name.as_deref().unwrap_or("the service");
+    let hint = match source {
+        Source::Path(_) | Source::None => "correct `source.path`".to_owned(),
+        Source::Git { .. } | Source::Npm { .. } => "`mwctl up` fetches them".to_owned(),
+    };
+    let message = format!("the files of {name} aren't at {directory}");
+    Problem::new(message).hint(hint).at(member.at.location())
+}

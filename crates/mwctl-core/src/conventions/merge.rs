@@ -1,0 +1,128 @@
+//! Lays one tree over another: maps key by key, everything else is replaced.
+//!
+//! A key without a value takes the key away, except where the value itself is data (`settings`,
+//! `config.values`). Keys that exclude each other (`image` and `build`) replace each other.
+
+use super::node::{Entry, Node, Tree};
+
+/// The keys of which only one can count, by the path of their map.
+fn alternatives(path: &[&str]) -> &'static [&'static str] {
+    match path {
+        ["container"] => &["image", "build"],
+        ["source"] => &["path", "git", "npm"],
+        ["secrets", _] => &["value", "environment"],
+        ["container", "probes", _] | ["helpers", _, "probes", _] => &["http", "tcp", "exec"],
+        _ => &[],
+    }
+}
+
+fn is_data(path: &[&str]) -> bool {
+    matches!(path, ["settings", ..] | ["config", "values", ..])
+}
+
+/// `over` laid over `base`.
+pub(crate) fn merge(base: &Node, over: &Node) -> Node {
+    layer(Some(base), over, &mut Vec::new())
+}
+
+fn layer<'a>(base: Option<&'a Node>, over: &'a Node, path: &mut Vec<&'a str>) -> Node {
+    let Tree::Map(entries) = &over.tree else {
+        return over.clone();
+    };
+    let exclusive = alternatives(path);
+    let chosen = |key: &str| exclusive.contains(&key) && over.get(key).is_some();
+    let replaced = |key: &str| exclusive.contains(&key) && exclusive.iter().any(|it| chosen(it));
+    let mut merged: Vec<Entry> = base
+        .map(Node::entries)
+        .unwrap_or_default()
+        .iter()
+        .filter(|entry| over.get(&entry.key).is_some() || !replaced(&entry.key))
+        .cloned()
+        .collect();
+    for entry in entries {
+        let under = base.and_then(|base| base.get(&entry.key));
+        path.push(&entry.key);
+        let keep = entry.value.tree != Tree::Null || is_data(path);
+        let value = layer(under, &entry.value, path);
+        path.pop();
+        let place = merged.iter().position(|it| it.key == entry.key);
+        match (place, keep) {
+            (Some(place), true) => {
+                merged[place] = Entry {
+                    value,
+                    ..entry.clone()
+                }
+            }
+            (Some(place), false) => {
+                merged.remove(place);
+            }
+            (None, true) => merged.push(Entry {
+                value,
+                ..entry.clone()
+            }),
+            (None, false) => {}
+        }
+    }
+    Node {
+        at: over.at.clone(),
+        tree: Tree::Map(merged),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::text::single;
+    use super::*;
+
+    fn merged(base: &str, over: &str) -> String {
+        let read = |text| single(Path::new("a.yaml"), text).unwrap();
+        merge(&read(base), &read(over)).value(true).to_string()
+    }
+
+    #[test]
+    fn maps_merge_deeply_and_lists_are_replaced() {
+        assert_eq!(
+            merged("{a: {b: 1, c: [1, 2]}, d: 4}", "{a: {c: [3], e: 5}}"),
+            r#"{"a":{"b":1,"c":[3],"e":5},"d":4}"#
+        );
+    }
+
+    #[test]
+    fn a_key_without_a_value_takes_it_away_but_not_in_data() {
+        assert_eq!(
+            merged("{a: {b: 1, c: 2}}", "{a: {b: , x: }}"),
+            r#"{"a":{"c":2}}"#
+        );
+        assert_eq!(
+            merged("{config: {values: {m: 1}}}", "{config: {values: {m: }}}"),
+            r#"{"config":{"values":{"m":null}}}"#
+        );
+    }
+
+    #[test]
+    fn alternatives_replace_each_other() {
+        assert_eq!(
+            merged(
+                "{container: {build: {base: x}, user: 1}}",
+                "{container: {image: y}}"
+            ),
+            r#"{"container":{"user":1,"image":"y"}}"#
+        );
+        assert_eq!(
+            merged(
+                "{container: {probes: {readiness: {http: {path: /}, period: 1s}}}}",
+                "{container: {probes: {readiness: {tcp: {}}}}}"
+            ),
+            r#"{"container":{"probes":{"readiness":{"period":"1s","tcp":{}}}}}"#
+        );
+        assert_eq!(
+            merged(
+                "{settings: {probes: {http: 1}}}",
+                "{settings: {probes: {tcp: 2}}}"
+            ),
+            r#"{"settings":{"probes":{"http":1,"tcp":2}}}"#
+        );
+    }
+}

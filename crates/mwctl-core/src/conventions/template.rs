@@ -1,0 +1,270 @@
+//! Fills in the templates of a tree: `{{ facts.port }}` and the like.
+//!
+//! A text that is one expression and nothing else keeps the expression's type, so that a port stays a
+//! number. A name that isn't known is a problem with the nearest one; nothing becomes empty silently.
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, ValueKind};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior};
+use serde_json::{Number, Value};
+
+use super::nearest;
+use super::node::{At, Entry, Node, Tree};
+use crate::problem::Problem;
+
+/// How many steps a template may take: enough for any text, and no endless loop.
+const FUEL: u64 = 100_000;
+
+/// What templates may refer to.
+pub(crate) struct Context {
+    known: Value,
+    value: minijinja::Value,
+    environment: Environment<'static>,
+}
+
+impl Context {
+    pub(crate) fn new(known: Value) -> Self {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        let mut syntax = SyntaxConfig::builder();
+        syntax.keep_trailing_newline(true);
+        if let Ok(syntax) = syntax.build() {
+            environment.set_syntax(syntax);
+        }
+        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        Self {
+            value: minijinja::Value::from(Serde(&known)),
+            known,
+            environment,
+        }
+    }
+
+    /// The tree with every template below it filled in; keys are left as they are.
+    pub(crate) fn render(&self, node: &Node, problems: &mut Vec<Problem>) -> Node {
+        let tree = match &node.tree {
+            Tree::Text(text) => match self.text(text) {
+                Ok(tree) => tree,
+                Err(failure) => {
+                    problems.push(failure.at(&node.at));
+                    Tree::Text(String::new())
+                }
+            },
+            Tree::List(items) => Tree::List(
+                items
+                    .iter()
+                    .map(|item| self.render(item, problems))
+                    .collect(),
+            ),
+            Tree::Map(entries) => Tree::Map(
+                entries
+                    .iter()
+                    .map(|entry| Entry {
+                        key: entry.key.clone(),
+                        at: entry.at.clone(),
+                        value: self.render(&entry.value, problems),
+                    })
+                    .collect(),
+            ),
+            other => other.clone(),
+        };
+        Node {
+            at: node.at.clone(),
+            tree,
+        }
+    }
+
+    fn text(&self, text: &str) -> Result<Tree, Failure> {
+        if !["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) {
+            return Ok(Tree::Text(text.to_owned()));
+        }
+        let Some(expression) = only_expression(text) else {
+            let template = self.environment.template_from_str(text);
+            let template = template.map_err(|error| Failure::syntax(&error))?;
+            return template
+                .render(&self.value)
+                .map(Tree::Text)
+                .map_err(|error| self.failure(&error, template.undeclared_variables(true)));
+        };
+        let compiled = self.environment.compile_expression(expression);
+        let compiled = compiled.map_err(|error| Failure::syntax(&error))?;
+        let names = || compiled.undeclared_variables(true);
+        let value = compiled
+            .eval(&self.value)
+            .map_err(|error| self.failure(&error, names()))?;
+        match value.kind() {
+            ValueKind::Undefined => Err(self.unknown(names())),
+            ValueKind::Bool => Ok(Tree::Bool(value.is_true())),
+            ValueKind::Number => {
+                let number = serde_json::to_value(&value).ok();
+                let number: Option<Number> = number.and_then(|it| it.as_number().cloned());
+                Ok(number.map_or_else(|| Tree::Text(value.to_string()), Tree::Number))
+            }
+            ValueKind::String => Ok(Tree::Text(value.to_string())),
+            other => Err(Failure::new(format!(
+                "the template gives a {other}, not a single value"
+            ))),
+        }
+    }
+
+    fn failure(
+        &self,
+        error: &minijinja::Error,
+        names: std::collections::HashSet<String>,
+    ) -> Failure {
+        match error.kind() {
+            ErrorKind::UndefinedError => self.unknown(names),
+            ErrorKind::OutOfFuel => Failure::new("the template takes too many steps"),
+            _ => Failure::syntax(error),
+        }
+    }
+
+    /// Names the first variable that isn't there, and what is.
+    fn unknown(&self, names: std::collections::HashSet<String>) -> Failure {
+        let mut names: Vec<String> = names.into_iter().collect();
+        names.sort();
+        for name in names {
+            let mut value = &self.known;
+            let mut path = String::new();
+            for step in name.split('.') {
+                let Some(next) = value.get(step) else {
+                    let known = value
+                        .as_object()
+                        .map(|map| map.keys().map(|key| join(&path, key)));
+                    let known: Vec<String> = known.into_iter().flatten().collect();
+                    let wrong = join(&path, step);
+                    let mut failure = Failure::new(format!("`{wrong}` isn't known"));
+                    failure.hint = nearest::hint(&wrong, known.iter().map(String::as_str));
+                    return failure;
+                };
+                path = join(&path, step);
+                value = next;
+            }
+        }
+        Failure::new("the template uses a value that isn't known")
+    }
+}
+
+fn join(path: &str, step: &str) -> String {
+    if path.is_empty() {
+        step.to_owned()
+    } else {
+        format!("{path}.{step}")
+    }
+}
+
+/// The expression of a text that is `{{ expression }}` and nothing else.
+fn only_expression(text: &str) -> Option<&str> {
+    let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    let plain = !["{{", "}}", "{%"].iter().any(|mark| inner.contains(mark));
+    (plain && !inner.starts_with('-') && !inner.ends_with('-')).then_some(inner)
+}
+
+struct Failure {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    fn syntax(error: &minijinja::Error) -> Self {
+        let detail = error
+            .detail()
+            .map(|it| format!(": {it}"))
+            .unwrap_or_default();
+        Self::new(format!(
+            "the template can't be filled in: {}{detail}",
+            error.kind()
+        ))
+    }
+
+    fn at(self, at: &At) -> Problem {
+        let problem = Problem::new(self.message).at(at.location());
+        match self.hint {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::text::single;
+    use super::*;
+
+    fn render(text: &str) -> Result<Value, String> {
+        let context = Context::new(json!({
+            "facts": { "port": 8080, "name": "x" },
+            "services": { "redis": { "host": "redis-local" } }
+        }));
+        let node = single(Path::new("a.yaml"), text).unwrap();
+        let mut problems = Vec::new();
+        let node = context.render(&node, &mut problems);
+        match problems.first() {
+            None => Ok(node.value(true)),
+            Some(problem) => Err(problem.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_single_expression_keeps_its_type() {
+        assert_eq!(render(r#"a: "{{ facts.port }}""#), Ok(json!({ "a": 8080 })));
+        assert_eq!(
+            render(r#"a: "{{ facts.port }}/x""#),
+            Ok(json!({ "a": "8080/x" }))
+        );
+        assert_eq!(
+            render("a: |\n  <{{ facts.name }}>\n"),
+            Ok(json!({ "a": "<x>\n" }))
+        );
+    }
+
+    #[test]
+    fn an_unknown_name_is_a_problem_with_the_nearest() {
+        assert_eq!(
+            render(r#"a: "{{ facts.prot }}""#),
+            Err("a.yaml:1:4: `facts.prot` isn't known (did you mean `facts.port`?)".to_owned())
+        );
+        assert_eq!(
+            render(r#"a: "x{{ services.reddis.host }}""#),
+            Err(
+                "a.yaml:1:4: `services.reddis` isn't known (did you mean `services.redis`?)"
+                    .to_owned()
+            )
+        );
+        assert_eq!(
+            render(r#"a: "{{ facts.x | default(3) }}""#),
+            Ok(json!({ "a": 3 }))
+        );
+    }
+
+    #[test]
+    fn a_broken_or_endless_template_is_a_problem() {
+        assert!(
+            render(r#"a: "{{ facts. }}""#)
+                .unwrap_err()
+                .contains("can't be filled in")
+        );
+        let endless = r#"a: "{% for a in range(9999) %}{% for b in range(9999) %}{{ b }}{% endfor %}{% endfor %}""#;
+        assert!(render(endless).unwrap_err().contains("too many steps"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_template_makes_it_panic(text in "[{}%#a-z0-9 .|()\\[\\]'\"+*/~-]{0,40}") {
+            let context = Context::new(json!({ "facts": { "a": 1 } }));
+            drop(context.text(&text).is_ok());
+        }
+    }
+}

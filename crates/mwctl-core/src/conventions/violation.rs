@@ -1,0 +1,155 @@
+//! Turns what the JSON Schema refuses into our own sentences at the right place.
+//!
+//! An unknown key is reported at the key, a wrong value at the value, a missing key at the map that
+//! lacks it.
+
+use jsonschema::ValidationError;
+use jsonschema::error::{TypeKind, ValidationErrorKind as Violation};
+use serde_json::Value;
+
+use super::node::{At, Node, Tree};
+use super::{nearest, schema};
+use crate::problem::Problem;
+
+pub(crate) fn problems(error: &ValidationError<'_>, tree: &Node) -> Vec<Problem> {
+    let pointer = error.instance_path().as_str();
+    let place = tree.place(pointer).location();
+    let subject = subject(pointer);
+    let problem = |message: String| vec![Problem::new(message).at(place.clone())];
+    match error.kind() {
+        Violation::AdditionalProperties { unexpected } => unexpected
+            .iter()
+            .map(|key| unknown_key(key, pointer, error, tree))
+            .collect(),
+        Violation::Required { property } => {
+            let key = property.as_str().unwrap_or_default();
+            let message = match pointer {
+                "" => format!("`{key}` is missing"),
+                _ => format!("{subject} lacks `{key}`"),
+            };
+            problem(message)
+        }
+        Violation::Type { kind } => {
+            let found = tree
+                .pointer(pointer)
+                .map_or("nothing", |node| kind_of(&node.tree));
+            problem(format!("{subject} must be {}, not {found}", expected(kind)))
+        }
+        Violation::Enum { options } => {
+            let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
+            one_of(error, &subject, options, &place)
+        }
+        Violation::OneOfNotValid { .. } | Violation::AnyOf { .. } => {
+            let options = constants(error);
+            one_of(error, &subject, &options, &place)
+        }
+        Violation::Constant { expected_value } => {
+            problem(format!("{subject} must be `{}`", plain(expected_value)))
+        }
+        Violation::Pattern { .. } => vec![
+            Problem::new(format!("{subject} must be a whole number"))
+                .hint("write it without quotes, or as one template such as `\"{{ facts.port }}\"`")
+                .at(place.clone()),
+        ],
+        Violation::Minimum { limit } => problem(format!("{subject} must be at least {limit}")),
+        Violation::Maximum { limit } => problem(format!("{subject} must be at most {limit}")),
+        other => problem(format!("{subject} isn't valid here: {}", other.keyword())),
+    }
+}
+
+fn unknown_key(key: &str, pointer: &str, error: &ValidationError<'_>, tree: &Node) -> Problem {
+    let map = tree.pointer(pointer).unwrap_or(tree);
+    let at: &At = map.entry(key).map_or(&map.at, |entry| &entry.at);
+    let mut problem = Problem::new(format!("unknown key `{key}`")).at(at.location());
+    let refused = error.schema_path().as_str();
+    let parent = refused.rsplit_once('/').map_or("", |(parent, _)| parent);
+    let known = schema::root()
+        .pointer(&format!("{parent}/properties"))
+        .and_then(Value::as_object);
+    let given = |word: &str| map.entry(word).is_some();
+    problem.hint = known.and_then(|known| {
+        let known = known.keys().map(String::as_str).filter(|word| !given(word));
+        nearest::hint(key, known)
+    });
+    problem
+}
+
+fn one_of(
+    error: &ValidationError<'_>,
+    subject: &str,
+    options: &[Value],
+    place: &crate::problem::Location,
+) -> Vec<Problem> {
+    let found = plain(error.instance());
+    let mut problem = Problem::new(format!("{subject} can't be `{found}`")).at(place.clone());
+    problem.hint = nearest::hint(&found, options.iter().filter_map(Value::as_str));
+    vec![problem]
+}
+
+/// The fixed values among the alternatives at the place of the schema that refused.
+fn constants(error: &ValidationError<'_>) -> Vec<Value> {
+    let branches = schema::root().pointer(error.schema_path().as_str());
+    let branches = branches
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    branches
+        .iter()
+        .filter_map(|branch| branch.get("const").cloned())
+        .collect()
+}
+
+/// The last step of a pointer as a person would name it: `` `port` `` or `item 2 of `command` ``.
+fn subject(pointer: &str) -> String {
+    let steps: Vec<String> = super::node::steps(pointer).collect();
+    match steps.as_slice() {
+        [] => "the document".to_owned(),
+        [.., list, index] if index.parse::<usize>().is_ok() => {
+            let number = index.parse::<usize>().unwrap_or_default() + 1;
+            format!("item {number} of `{list}`")
+        }
+        [.., key] => format!("`{key}`"),
+    }
+}
+
+fn expected(kind: &TypeKind) -> String {
+    let mut words: Vec<&str> = match kind {
+        TypeKind::Single(kind) => vec![word(&kind.to_string())],
+        TypeKind::Multiple(kinds) => kinds.iter().map(|kind| word(&kind.to_string())).collect(),
+    };
+    if words.contains(&"a text") && words.contains(&"a number") {
+        words = vec!["a single value"];
+    }
+    words.join(" or ")
+}
+
+fn word(kind: &str) -> &'static str {
+    match kind {
+        "string" => "a text",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "`true` or `false`",
+        "array" => "a list",
+        "object" => "a map",
+        _ => "empty",
+    }
+}
+
+/// What a value is, in the words of a sentence.
+pub(crate) fn kind_of(tree: &Tree) -> &'static str {
+    match tree {
+        Tree::Null => "empty",
+        Tree::Bool(_) => "a truth value",
+        Tree::Number(_) => "a number",
+        Tree::Text(_) => "a text",
+        Tree::List(_) => "a list",
+        Tree::Map(_) => "a map",
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
