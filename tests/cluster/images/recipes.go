@@ -4,6 +4,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -61,32 +62,17 @@ type host struct {
 
 func findHost() (host, error) {
 	var h host
-	version, err := output("node", "--version")
+	var err error
+	if h.node, err = output("node", "-p", "process.execPath"); err != nil {
+		return h, err
+	}
+	version, err := output(h.node, "--version")
 	if err != nil {
 		return h, err
 	}
 	h.nodeVersion = strings.TrimPrefix(version, "v")
-	if h.node, err = output("node", "-p", "process.execPath"); err != nil {
+	if err := h.findNpm(); err != nil {
 		return h, err
-	}
-	modules, err := output("npm", "root", "--global")
-	if err != nil {
-		return h, err
-	}
-	h.npm = filepath.Join(modules, "npm")
-	if h.npmVersion, err = output("npm", "--version"); err != nil {
-		return h, err
-	}
-	// Pods fetch packages from where this machine does. A proxy or a registry of its own stays out of the repository:
-	// it is read here, when the image is made.
-	for _, key := range []string{"registry", "proxy", "https-proxy", "noproxy"} {
-		value, err := output("npm", "config", "get", key)
-		if err != nil {
-			return h, err
-		}
-		if value != "" && value != "null" && value != "undefined" {
-			h.npmrc += key + "=" + value + "\n"
-		}
 	}
 	h.npmrc += "cafile=" + caBundle + "\n"
 	bundle, err := os.ReadFile(caBundle)
@@ -95,6 +81,37 @@ func findHost() (host, error) {
 	}
 	h.caSum = fmt.Sprintf("%x", sha256.Sum256(bundle))
 	return h, err
+}
+
+// findNpm asks npm once, since each question to it takes a third of a second.
+func (h *host) findNpm() error {
+	link, err := exec.LookPath("npm")
+	if err != nil {
+		return err
+	}
+	program, err := filepath.EvalSymlinks(link)
+	if err != nil {
+		return err
+	}
+	// The program is bin/npm-cli.js in npm's folder.
+	h.npm = filepath.Dir(filepath.Dir(program))
+	text, err := output("npm", "config", "list", "--long", "--json")
+	if err != nil {
+		return err
+	}
+	var settings map[string]any
+	if err := json.Unmarshal([]byte(text), &settings); err != nil {
+		return fmt.Errorf("npm config list: %w", err)
+	}
+	h.npmVersion, _ = settings["npm-version"].(string)
+	// Pods fetch packages from where this machine does. A proxy or a registry of its own stays out of the repository:
+	// it is read here, when the image is made.
+	for _, key := range []string{"registry", "proxy", "https-proxy"} {
+		if value, _ := settings[key].(string); value != "" {
+			h.npmrc += key + "=" + value + "\n"
+		}
+	}
+	return nil
 }
 
 func (h host) inputs() []string {
