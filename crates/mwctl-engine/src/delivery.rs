@@ -335,3 +335,6 @@ pub async fn provide(
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,6 +81,8 @@ pub struct Execution<'a> {
     pub events: &'a Events,
     /// Ends the execution after the steps that run.
     pub cancel: &'a CancellationToken,
+    /// Whether it waits for services that no other step waits for.
+    pub wait: bool,
 }
 
 /// How an execution ended.
@@ -106,7 +108,21 @@ impl Outcome {
 /// Cancel safety: dropping it stops between requests; what was applied stays.
 pub async fn execute(execution: Execution<'_>) -> Outcome {
     let mut outcome = Outcome::default();
-    let mut waiting: Vec<&Step> = execution.plan.steps.iter().collect();
+    let awaited: BTreeSet<usize> = execution
+        .plan
+        .steps
+        .iter()
+        .flat_map(|step| step.after.iter().copied())
+        .collect();
+    let mut waiting: Vec<&Step> = execution
+        .plan
+        .steps
+        .iter()
+        .filter(|step| {
+            let only_waits = matches!(step.action, Action::Await { .. });
+            execution.wait || !only_waits || awaited.contains(&step.id)
+        })
+        .collect();
     let mut running = FuturesUnordered::new();
     loop {
         if !execution.cancel.is_cancelled() {

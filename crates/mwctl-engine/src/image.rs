@@ -30,3 +30,6 @@ pub use document::{BlobDescriptor, chain};
 /// Where the list of the service's own files is in the image: one path a line, relative to the
 /// application's directory. The agent takes ownership of exactly these.
 pub const SOURCE_FILES: &str = "/usr/lib/mwctl/source-files";
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -19,6 +19,7 @@
 pub mod cluster;
 pub mod command;
 pub mod delivery;
+pub mod deploy;
 pub mod develop;
 pub mod event;
 pub mod execute;
@@ -29,3 +30,5 @@ pub mod repository;
 pub mod source;
 pub mod test;
 pub mod watch;
+pub mod workshop;
+pub mod workspace;

@@ -5,6 +5,8 @@
 //! watch at all; a folder for which the kernel has no watch left is polled, and that is said once
 //! with its cure.
 
+mod documents;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +15,8 @@ use mwctl_core::develop::Rules;
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind};
 use notify::{PollWatcher, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
+
+pub use self::documents::DocumentWatch;
 
 use crate::develop::checkout;
 

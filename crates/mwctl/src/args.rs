@@ -11,7 +11,12 @@ use crate::ui::{Color, Output};
 /// A miniature of the production stack on your own machine, and the shortest loop from an edit to
 /// seeing it run and tested.
 #[derive(Debug, Parser)]
-#[command(name = "mwctl", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "mwctl",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 #[command(after_help = "Start in a service's folder with `mwctl up`, then `mwctl develop`.")]
 pub struct Cli {
     /// What every command takes.
@@ -336,7 +341,9 @@ pub enum Cluster {
 
 /// Reads `90s`, `5m`, `1h` or a number of seconds.
 fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let split = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let wrong = || format!("`{text}` is no time: write it like `90s`, `5m` or `1h`");
     let number: u64 = number.parse().map_err(|_| wrong())?;
@@ -347,7 +354,10 @@ fn duration(text: &str) -> Result<Duration, String> {
         "h" => 3600,
         _ => return Err(wrong()),
     };
-    number.checked_mul(factor).map(Duration::from_secs).ok_or_else(wrong)
+    number
+        .checked_mul(factor)
+        .map(Duration::from_secs)
+        .ok_or_else(wrong)
 }
 
 #[cfg(test)]

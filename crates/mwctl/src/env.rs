@@ -7,25 +7,25 @@ use std::env;
 use std::path::PathBuf;
 
 /// Stands for `--cluster`.
-pub const CLUSTER: &str = "MWCTL_CLUSTER";
+pub(crate) const CLUSTER: &str = "MWCTL_CLUSTER";
 /// Stands for `--namespace`.
-pub const NAMESPACE: &str = "MWCTL_NAMESPACE";
+pub(crate) const NAMESPACE: &str = "MWCTL_NAMESPACE";
 /// Stands for `--allow-context`.
-pub const ALLOW_CONTEXT: &str = "MWCTL_ALLOW_CONTEXT";
+pub(crate) const ALLOW_CONTEXT: &str = "MWCTL_ALLOW_CONTEXT";
 /// Stands for `--output`.
-pub const OUTPUT: &str = "MWCTL_OUTPUT";
+pub(crate) const OUTPUT: &str = "MWCTL_OUTPUT";
 /// Stands for `--cache-dir`.
-pub const CACHE_DIR: &str = "MWCTL_CACHE_DIR";
+pub(crate) const CACHE_DIR: &str = "MWCTL_CACHE_DIR";
 /// What is traced to stderr, in the syntax of `tracing_subscriber::EnvFilter`.
-pub const LOG: &str = "MWCTL_LOG";
+pub(crate) const LOG: &str = "MWCTL_LOG";
 /// The kubeconfig files, separated as in `PATH`.
-pub const KUBECONFIG: &str = "KUBECONFIG";
+pub(crate) const KUBECONFIG: &str = "KUBECONFIG";
 /// Where minikube keeps its profiles.
-pub const MINIKUBE_HOME: &str = "MINIKUBE_HOME";
+pub(crate) const MINIKUBE_HOME: &str = "MINIKUBE_HOME";
 
 /// What a run takes from its environment beside the options.
 #[derive(Clone, Debug)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// The user's home directory.
     pub home: PathBuf,
     /// The kubeconfig files, in order of precedence.
@@ -36,42 +36,61 @@ pub struct Environment {
     pub cache: PathBuf,
     /// The filter of [`LOG`].
     pub log: Option<String>,
+    /// Where programs are looked for.
+    pub path: std::ffi::OsString,
     /// For people: who runs this, as `user@host`.
     pub user: String,
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the environment"
+)]
 fn path(name: &str) -> Option<PathBuf> {
-    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the environment"
+)]
 fn text(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The value of a variable that a service's description asks for.
-pub fn asked_for(name: &str) -> Option<String> {
+pub(crate) fn asked_for(name: &str) -> Option<String> {
     text(name)
 }
 
 impl Environment {
     /// Reads the environment.
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let home = path("HOME").unwrap_or_else(|| PathBuf::from("/"));
         let kubeconfig: Vec<PathBuf> = match path(KUBECONFIG) {
-            Some(paths) => {
-                env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()).collect()
-            }
+            Some(paths) => env::split_paths(&paths)
+                .filter(|path| !path.as_os_str().is_empty())
+                .collect(),
             None => vec![home.join(".kube").join("config")],
         };
-        let cache = path("XDG_CACHE_HOME").unwrap_or_else(|| home.join(".cache")).join("mwctl");
+        let cache = path("XDG_CACHE_HOME")
+            .unwrap_or_else(|| home.join(".cache"))
+            .join("mwctl");
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-        let host = host.as_deref().map(str::trim).unwrap_or("localhost").to_owned();
-        let user = text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(|| "someone".into());
+        let host = host
+            .as_deref()
+            .map(str::trim)
+            .unwrap_or("localhost")
+            .to_owned();
+        let user = text("USER")
+            .or_else(|| text("LOGNAME"))
+            .unwrap_or_else(|| "someone".into());
         Self {
             kubeconfig,
             minikube_home: path(MINIKUBE_HOME),
+            path: path("PATH").unwrap_or_default().into_os_string(),
             cache,
             log: text(LOG),
             user: format!("{user}@{host}"),

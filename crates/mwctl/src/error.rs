@@ -8,7 +8,7 @@ use crate::exit::Exit;
 
 /// A command failed.
 #[derive(Debug)]
-pub struct CommandError {
+pub(crate) struct CommandError {
     /// Decides the exit code.
     pub kind: Kind,
     /// What failed, with its causes; `None` where everything has been told already.
@@ -19,7 +19,7 @@ pub struct CommandError {
 
 /// What kind of failure it was.
 #[derive(Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// What was asked for failed.
     Failure,
     /// The command line makes no sense together with what is there.
@@ -36,53 +36,69 @@ pub enum Kind {
 
 impl CommandError {
     /// Whose failure events have told already.
-    pub fn told() -> Self {
-        Self { kind: Kind::Failure, error: None, hints: Vec::new() }
+    pub(crate) fn told() -> Self {
+        Self {
+            kind: Kind::Failure,
+            error: None,
+            hints: Vec::new(),
+        }
     }
 
     /// The user's files have problems.
-    pub fn problems(problems: Vec<Problem>) -> Self {
-        Self { kind: Kind::Problems(problems), error: None, hints: Vec::new() }
+    pub(crate) fn problems(problems: Vec<Problem>) -> Self {
+        Self {
+            kind: Kind::Problems(problems),
+            error: None,
+            hints: Vec::new(),
+        }
     }
 
     /// Interrupted by the user.
-    pub fn interrupted() -> Self {
-        Self { kind: Kind::Interrupted, error: None, hints: Vec::new() }
+    pub(crate) fn interrupted() -> Self {
+        Self {
+            kind: Kind::Interrupted,
+            error: None,
+            hints: Vec::new(),
+        }
     }
 
     fn new(kind: Kind, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind, error: Some(error.into()), hints: Vec::new() }
+        Self {
+            kind,
+            error: Some(error.into()),
+            hints: Vec::new(),
+        }
     }
 
     /// What was asked for failed.
-    pub fn failure(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub(crate) fn failure(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(Kind::Failure, error)
     }
 
     /// The command line makes no sense here.
-    pub fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub(crate) fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(Kind::Usage, error)
     }
 
     /// The environment isn't ready.
-    pub fn environment(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub(crate) fn environment(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(Kind::Environment, error)
     }
 
     /// A bug.
-    pub fn internal(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub(crate) fn internal(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(Kind::Internal, error)
     }
 
     /// The same, with one thing to type.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
     /// The exit code's meaning.
-    pub fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         match self.kind {
             Kind::Failure => Exit::Failure,
             Kind::Usage => Exit::Usage,
@@ -95,7 +111,7 @@ impl CommandError {
 }
 
 /// The causes of an error, without those whose text their parent contains.
-pub fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut texts: Vec<String> = Vec::new();
     let mut last = error.to_string();
     let mut source = error.source();

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// What was asked for is done.
     Success,
     /// What was asked for failed: a deployment, a user's tests.
@@ -25,7 +25,7 @@ pub enum Exit {
 
 impl Exit {
     /// The code itself.
-    pub fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Success => 0,
             Self::Failure => 1,

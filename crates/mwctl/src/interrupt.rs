@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What the user's interrupts have asked for.
 #[derive(Clone, Debug, Default)]
-pub struct Interrupt {
+pub(crate) struct Interrupt {
     /// Finish what is being done and clean up.
     pub finish: CancellationToken,
     /// Stop at once.
@@ -15,7 +15,7 @@ pub struct Interrupt {
 
 impl Interrupt {
     /// Listens for SIGINT, SIGTERM and SIGHUP until the returned set is dropped.
-    pub fn listen() -> std::io::Result<(Self, JoinSet<()>)> {
+    pub(crate) fn listen() -> std::io::Result<(Self, JoinSet<()>)> {
         let this = Self::default();
         let mut interrupts = signal(SignalKind::interrupt())?;
         let mut terminations = signal(SignalKind::terminate())?;

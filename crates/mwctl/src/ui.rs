@@ -3,7 +3,8 @@
 mod human;
 mod json;
 mod problems;
-pub mod style;
+pub(crate) mod style;
+pub(crate) mod terminal;
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +18,7 @@ use crate::error::{CommandError, Kind, causes};
 
 /// How answers and events are shown.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
-pub enum Output {
+pub(crate) enum Output {
     /// For people.
     #[default]
     Human,
@@ -27,7 +28,7 @@ pub enum Output {
 
 /// When colours are used.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
-pub enum Color {
+pub(crate) enum Color {
     /// When the stream is a terminal and `NO_COLOR` isn't set.
     #[default]
     Auto,
@@ -39,7 +40,7 @@ pub enum Color {
 
 /// The terminal.
 #[derive(Clone)]
-pub struct Ui {
+pub(crate) struct Ui {
     output: Output,
     quiet: bool,
     human: Arc<Mutex<Human>>,
@@ -47,7 +48,7 @@ pub struct Ui {
 
 impl Ui {
     /// Writes to this process's streams.
-    pub fn new(output: Output, color: Color, quiet: bool, verbose: bool) -> Self {
+    pub(crate) fn new(output: Output, color: Color, quiet: bool, verbose: bool) -> Self {
         match color {
             Color::Auto => {}
             Color::Always => anstream::ColorChoice::Always.write_global(),
@@ -55,24 +56,33 @@ impl Ui {
         }
         // A bar that is redrawn and traces that are printed would spoil each other.
         let live = std::io::stderr().is_terminal() && !verbose && !quiet;
-        Self { output, quiet, human: Arc::new(Mutex::new(Human::new(live))) }
+        Self {
+            output,
+            quiet,
+            human: Arc::new(Mutex::new(Human::new(live))),
+        }
     }
 
     /// Whether answers are for programs.
-    pub fn is_json(&self) -> bool {
+    pub(crate) fn is_json(&self) -> bool {
         self.output == Output::Json
     }
 
     /// Writes an answer: `text` for people, `value` for programs.
-    pub fn answer(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
+    pub(crate) fn answer(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
         match self.output {
             Output::Human => self.print(&text()),
             Output::Json => self.print(&json::document(value)),
         }
     }
 
+    /// Writes one JSON object as a line, after events that were lines too.
+    pub(crate) fn line(&self, value: &impl Serialize) {
+        self.print(&json::object(value));
+    }
+
     /// Writes text to stdout as it is.
-    pub fn print(&self, text: &str) {
+    pub(crate) fn print(&self, text: &str) {
         let mut stdout = anstream::stdout().lock();
         // Whoever closed the pipe has read enough.
         drop(stdout.write_all(text.as_bytes()));
@@ -80,7 +90,7 @@ impl Ui {
     }
 
     /// Where the engine's events go: for programs to stdout, one object a line.
-    pub fn events(&self) -> Events {
+    pub(crate) fn events(&self) -> Events {
         let ui = self.clone();
         Events::new(move |event| ui.event(&event))
     }
@@ -96,27 +106,35 @@ impl Ui {
     }
 
     /// Writes a line for people to stderr; programs don't get it.
-    pub fn say(&self, line: &str) {
+    pub(crate) fn say(&self, line: &str) {
         if self.output == Output::Human && !self.quiet {
-            self.human.lock().unwrap_or_else(PoisonError::into_inner).line(line);
+            self.human
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .line(line);
         }
     }
 
     /// Shows problems, each with its source line.
-    pub fn problems(&self, problems: &[Problem]) {
+    pub(crate) fn problems(&self, problems: &[Problem]) {
         match self.output {
             Output::Json => {
-                self.print(&json::line(&Event::Problems { problems: problems.to_vec() }));
+                self.print(&json::line(&Event::Problems {
+                    problems: problems.to_vec(),
+                }));
             }
             Output::Human => {
                 let text = problems::text(problems);
-                self.human.lock().unwrap_or_else(PoisonError::into_inner).line(&text);
+                self.human
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .line(&text);
             }
         }
     }
 
     /// Shows why a command failed.
-    pub fn error(&self, error: &CommandError) {
+    pub(crate) fn error(&self, error: &CommandError) {
         if let Kind::Problems(problems) = &error.kind {
             self.problems(problems);
         }
@@ -131,7 +149,10 @@ impl Ui {
     }
 
     /// Takes down what is redrawn, so that what follows stands alone.
-    pub fn finish(&self) {
-        self.human.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    pub(crate) fn finish(&self) {
+        self.human
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }

@@ -23,6 +23,7 @@ use futures::StreamExt;
 use mwctl_agent::protocol::{FromAgent, Outcome, ProcessState, ToAgent};
 use mwctl_core::develop::{Effect, Event as CoreEvent, Rules, State};
 use mwctl_core::model::{Develop, Service};
+use mwctl_core::name::ServiceName;
 use mwctl_core::tree::Node;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -92,6 +93,17 @@ pub struct Options {
     pub take_lock_files: bool,
 }
 
+/// Whom a session tells.
+#[derive(Clone, Debug)]
+pub struct Reporting<'a> {
+    /// What it tells people.
+    pub events: &'a Events,
+    /// Hears when sync can't express a change.
+    pub rebuild_tx: mpsc::UnboundedSender<Service>,
+    /// Hears each time the whole tree has arrived and the process runs with it.
+    pub synced_tx: mpsc::UnboundedSender<ServiceName>,
+}
+
 /// What a session can be told while it runs.
 #[derive(Debug)]
 pub enum Control {
@@ -136,6 +148,9 @@ struct Loop<'a> {
     lock_files: LockFiles,
     next_wire: u64,
     rebuild_tx: mpsc::UnboundedSender<Service>,
+    synced_tx: mpsc::UnboundedSender<ServiceName>,
+    /// The wire's number of the commit that ends a comparison.
+    settling: Option<u64>,
     apply: Option<Apply>,
     in_sync: bool,
 }
@@ -149,16 +164,20 @@ enum Apply {
 
 /// Runs a session until it ends by itself, which it only does when told to [`Control::Apply`].
 ///
-/// `rebuild_tx` hears when sync can't express a change. Cancel safety: dropping it closes the
+/// Cancel safety: dropping it closes the
 /// stream; the container goes on with what it has.
 pub async fn run(
     cluster: &Cluster,
     subject: Subject,
     options: &Options,
-    events: &Events,
+    reporting: Reporting<'_>,
     mut control_rx: mpsc::UnboundedReceiver<Control>,
-    rebuild_tx: mpsc::UnboundedSender<Service>,
 ) -> Result<Applied, Session> {
+    let Reporting {
+        events,
+        rebuild_tx,
+        synced_tx,
+    } = reporting;
     let rules = rules(&subject)?;
     let walk = checkout::walk(&subject.root, "", &rules)?;
     let watch = Watch::new(&subject.root, rules.clone(), &walk.folders)?;
@@ -179,6 +198,8 @@ pub async fn run(
         lock_files: LockFiles::default(),
         next_wire: 0,
         rebuild_tx,
+        synced_tx,
+        settling: None,
         apply: None,
         in_sync: false,
         subject,
@@ -372,6 +393,9 @@ impl Loop<'_> {
                 if let Some(wire) = wire {
                     let in_place = self.subject.develop.in_place;
                     let whole = converging.is_some();
+                    if whole {
+                        self.settling = Some(wire);
+                    }
                     self.send(wire::commit(wire, step, restart, whole, in_place));
                 }
                 self.tell_finished();
@@ -543,6 +567,10 @@ impl Loop<'_> {
                 }
                 self.reports.finished(update, &outcome, now);
                 self.tell_finished();
+                if self.settling.take_if(|wire| *wire == update).is_some() {
+                    // Nobody may be interested any more.
+                    drop(self.synced_tx.send(service));
+                }
             }
             FromAgent::StepOutput { bytes, .. } => {
                 for line in String::from_utf8_lossy(&bytes.0).lines() {

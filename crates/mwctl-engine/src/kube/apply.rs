@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
@@ -74,4 +75,15 @@ pub async fn delete(cluster: &Cluster, id: &ObjectId, timeout: Duration) -> Resu
         Err(error) if error.is_not_found() => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Makes new pods of a Deployment, as `kubectl rollout restart` does.
+pub async fn restart(cluster: &Cluster, deployment: &str) -> Result<(), Request> {
+    let api: Api<Deployment> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    request(
+        || format!("restart deployment/{deployment}"),
+        api.restart(deployment),
+    )
+    .await?;
+    Ok(())
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use futures::future::{join_all, try_join_all};
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::Api;
 use kube::api::ListParams;
-use mwctl_core::manifest::{MANAGED_BY, MANAGER, ObjectId, PART_OF, ROLE};
+use mwctl_core::manifest::{FORM, Form, MANAGED_BY, MANAGER, ObjectId, PART_OF, ROLE};
 use mwctl_core::observed::{ImageState, Observed, ObservedPod, Warning};
 use serde_json::Value;
 
@@ -66,6 +66,32 @@ pub async fn stack(
     })
 }
 
+/// Observes a stack as [`stack`] does, with what serves `mwctl` itself: agents and test pods.
+pub async fn everything(
+    cluster: &Cluster,
+    stack: &str,
+    wanted: &[ObjectId],
+) -> Result<Observed, Request> {
+    let selector = format!("{MANAGED_BY}={MANAGER},{PART_OF}={stack}");
+    let id = |kind: &str| ObjectId {
+        api_version: "v1".to_owned(),
+        kind: kind.to_owned(),
+        namespace: Some(cluster.namespace.clone()),
+        name: String::new(),
+    };
+    let agents = list(cluster, id("ConfigMap"), format!("{selector},{ROLE}"));
+    let tests = list(
+        cluster,
+        id("Pod"),
+        format!("{selector},{FORM}={}", Form::Test.as_str()),
+    );
+    let (mut observed, agents, tests) =
+        futures::try_join!(self::stack(cluster, stack, wanted), agents, tests)?;
+    observed.objects.extend(agents);
+    observed.objects.extend(tests);
+    Ok(observed)
+}
+
 async fn list(
     cluster: &Cluster,
     kind: ObjectId,
@@ -118,9 +144,31 @@ pub async fn warnings(cluster: &Cluster) -> Result<Vec<Warning>, Request> {
     Ok(found.items.iter().filter_map(Warning::of).collect())
 }
 
+/// An object as it is; `None` where there is none.
+pub async fn object(cluster: &Cluster, id: &ObjectId) -> Result<Option<Value>, Request> {
+    Ok(get(cluster, id).await?.map(|(_, value)| value))
+}
+
 /// Whether an object is there.
 pub async fn exists(cluster: &Cluster, id: &ObjectId) -> Result<bool, Request> {
     let api = apply::api(cluster, id);
     let found = request(|| format!("look up {id}"), api.get_metadata_opt(&id.name)).await?;
     Ok(found.is_some())
+}
+
+/// The architecture of the cluster's nodes, as in `amd64`.
+///
+/// A cluster of several architectures answers with its first node's: images are made for one.
+pub async fn architecture(cluster: &Cluster) -> Result<String, Request> {
+    let nodes: Api<Node> = Api::all(cluster.client.clone());
+    let found = request(
+        || "list the cluster's nodes".to_owned(),
+        nodes.list(&ListParams::default()),
+    )
+    .await?;
+    let first = found
+        .items
+        .into_iter()
+        .find_map(|node| node.status?.node_info);
+    Ok(first.map_or_else(|| "amd64".to_owned(), |info| info.architecture))
 }

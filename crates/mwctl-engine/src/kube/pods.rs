@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
+use kube::api::ListParams;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
 
 use mwctl_core::manifest::{FORM, Form, NAME, PART_OF};
 use mwctl_core::model::{Service, Stack};
 
-use super::Cluster;
+use super::{Cluster, Request, request};
 
 /// A container that runs at this moment.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -100,11 +101,28 @@ fn take(
     }
 }
 
+/// Looks once: the newest pod that `selector` finds and whose `container` runs.
+pub async fn running(
+    cluster: &Cluster,
+    selector: &str,
+    container: &str,
+) -> Result<Option<Target>, Request> {
+    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let parameters = ListParams::default().labels(selector);
+    let found = request(|| "list pods".to_owned(), api.list(&parameters)).await?;
+    let pods: BTreeMap<String, Pod> = found
+        .items
+        .into_iter()
+        .filter_map(|pod| Some((pod.metadata.name.clone()?, pod)))
+        .collect();
+    Ok(target(&pods, container))
+}
+
 /// The newest pod that isn't being deleted and whose `container` runs.
 pub fn target(pods: &BTreeMap<String, Pod>, container: &str) -> Option<Target> {
     pods.values()
         .filter(|pod| pod.metadata.deletion_timestamp.is_none())
-        .filter_map(|pod| Some((created(pod), running(pod, container)?)))
+        .filter_map(|pod| Some((created(pod), running_in(pod, container)?)))
         .max_by(|(left, _), (right, _)| left.cmp(right))
         .map(|(_, target)| target)
 }
@@ -123,7 +141,7 @@ fn created(pod: &Pod) -> String {
     )
 }
 
-fn running(pod: &Pod, container: &str) -> Option<Target> {
+fn running_in(pod: &Pod, container: &str) -> Option<Target> {
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
     let status = statuses.iter().find(|status| status.name == container)?;
     status.state.as_ref()?.running.as_ref()?;

@@ -58,15 +58,22 @@ pub(super) async fn fetch(
             text: line.text().to_owned(),
         });
     };
-    Command::new(["npm", "pack", &what, "--pack-destination", &destination])
-        .directory(folder)
-        .variable("npm_config_update_notifier", "false")
-        .succeed(runner, &on_line)
-        .await
-        .map_err(|source| FetchError::Command {
-            what: what.clone(),
-            source,
-        })?;
+    Command::new([
+        "npm",
+        "pack",
+        "--loglevel=warn",
+        &what,
+        "--pack-destination",
+        &destination,
+    ])
+    .directory(folder)
+    .variable("npm_config_update_notifier", "false")
+    .succeed(runner, &on_line)
+    .await
+    .map_err(|source| FetchError::Command {
+        what: what.clone(),
+        source,
+    })?;
     let archive = archive_in(folder).map_err(write(folder))?;
     let unpacked = File::open(archive)
         .map_err(UnpackError::Io)

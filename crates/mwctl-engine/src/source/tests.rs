@@ -155,19 +155,20 @@ async fn a_package_is_unpacked_without_its_outer_folder() {
         ("package/package.json", EntryType::Regular, b"{}", 0o600),
         ("package/bin/run", EntryType::Regular, b"#!", 0o700),
     ]);
-    let runner = ScriptedRunner::new().doing("npm pack service@1.2.3", move |command| {
-        let to = command
-            .directory
-            .as_ref()
-            .unwrap()
-            .join("service-1.2.3.tgz");
-        let mut out = flate2::write::GzEncoder::new(
-            std::fs::File::create(to).unwrap(),
-            flate2::Compression::fast(),
-        );
-        io::Write::write_all(&mut out, &bytes).unwrap();
-        out.finish().unwrap();
-    });
+    let runner =
+        ScriptedRunner::new().doing("npm pack --loglevel=warn service@1.2.3", move |command| {
+            let to = command
+                .directory
+                .as_ref()
+                .unwrap()
+                .join("service-1.2.3.tgz");
+            let mut out = flate2::write::GzEncoder::new(
+                std::fs::File::create(to).unwrap(),
+                flate2::Compression::fast(),
+            );
+            io::Write::write_all(&mut out, &bytes).unwrap();
+            out.finish().unwrap();
+        });
     let source = Source::Npm {
         package: "service".to_owned(),
         version: "1.2.3".to_owned(),

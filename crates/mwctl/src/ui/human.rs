@@ -22,7 +22,11 @@ pub(super) struct Human {
 
 impl Human {
     pub(super) fn new(live: bool) -> Self {
-        let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if live {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         Self {
             bars: MultiProgress::with_draw_target(target),
             live,
@@ -53,14 +57,24 @@ impl Human {
                     bar.set_message(dim(message));
                 }
             }
-            Event::StepDone { step, title, millis, .. } => {
+            Event::StepDone {
+                step,
+                title,
+                millis,
+                ..
+            } => {
                 self.done(*step);
                 if !quiet {
                     let time = dim(&format!("{:.1} s", *millis as f64 / 1000.0));
                     self.line(&format!("{} {title}  {time}", good("✓")));
                 }
             }
-            Event::Failed { service, summary, details, hint } => {
+            Event::Failed {
+                service,
+                summary,
+                details,
+                hint,
+            } => {
                 let service = service.as_ref().map(ToString::to_string);
                 self.failed(service.as_deref(), summary, details, hint.as_deref());
             }
@@ -78,17 +92,34 @@ impl Human {
                 self.line(&format!("{} {text}", good("⇄")));
             }
             Event::Disconnected { service, reason } => {
-                self.line(&format!("{} {}", bold(service.as_str()), dim(&format!("lost: {reason}"))));
+                self.line(&format!(
+                    "{} {}",
+                    bold(service.as_str()),
+                    dim(&format!("lost: {reason}"))
+                ));
             }
-            Event::ProcessExited { service, how, last_lines } => {
+            Event::ProcessExited {
+                service,
+                how,
+                last_lines,
+            } => {
                 let how = format!("{} ended with {how}", service.as_str());
                 self.failed(None, &how, last_lines, None);
             }
             Event::Ready { .. } => {}
             Event::Dependencies { service, line } => {
-                self.line(&format!("{} {} {}", bold(service.as_str()), dim("deps"), dim(line)));
+                self.line(&format!(
+                    "{} {} {}",
+                    bold(service.as_str()),
+                    dim("deps"),
+                    dim(line)
+                ));
             }
-            Event::LockFile { service, path, written } => {
+            Event::LockFile {
+                service,
+                path,
+                written,
+            } => {
                 let text = if *written {
                     format!("took `{path}` from the container into the checkout")
                 } else {
@@ -99,12 +130,24 @@ impl Human {
                 };
                 self.line(&format!("{} {text}", bold(service.as_str())));
             }
-            Event::Forwarding { service, local, port } => {
+            Event::Forwarding {
+                service,
+                local,
+                port,
+            } => {
                 let url = accent(&format!("http://{local}"));
-                let text = format!("{} {url} {}", bold(service.as_str()), dim(&format!("→ {port}")));
+                let text = format!(
+                    "{} {url} {}",
+                    bold(service.as_str()),
+                    dim(&format!("→ {port}"))
+                );
                 self.line(&text);
             }
-            Event::Notice { service, text, hint } => {
+            Event::Notice {
+                service,
+                text,
+                hint,
+            } => {
                 let mut line = String::new();
                 if let Some(service) = service {
                     let _infallible = write!(line, "{} ", bold(service.as_str()));
@@ -173,7 +216,12 @@ impl Human {
 
 /// One line for an update: what changed, each phase with its time, how it ended.
 fn update(update: &Update) -> String {
-    let named: Vec<&str> = update.paths.iter().take(NAMED_PATHS).map(String::as_str).collect();
+    let named: Vec<&str> = update
+        .paths
+        .iter()
+        .take(NAMED_PATHS)
+        .map(String::as_str)
+        .collect();
     let mut what = named.join(", ");
     if update.paths.len() > NAMED_PATHS {
         let _infallible = write!(what, " and {} more", update.paths.len() - NAMED_PATHS);
@@ -181,8 +229,11 @@ fn update(update: &Update) -> String {
     if what.is_empty() {
         "restart".clone_into(&mut what);
     }
-    let phases: Vec<String> =
-        update.phases.iter().map(|phase| format!("{} {:.0}", phase.name, phase.at)).collect();
+    let phases: Vec<String> = update
+        .phases
+        .iter()
+        .map(|phase| format!("{} {:.0}", phase.name, phase.at))
+        .collect();
     let mark = match update.outcome.as_str() {
         "live" | "synchronised" => good("✓"),
         "superseded" => dim("·"),

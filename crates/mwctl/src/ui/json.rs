@@ -13,9 +13,22 @@ struct Line<'a> {
 
 /// An event as one line.
 pub(super) fn line(event: &Event) -> String {
-    let mut text = serde_json::to_string(&Line { schema: SCHEMA, event }).unwrap_or_default();
+    let mut text = serde_json::to_string(&Line {
+        schema: SCHEMA,
+        event,
+    })
+    .unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// Any object as one line.
+pub(super) fn object(value: &impl Serialize) -> String {
+    let mut value = serde_json::to_value(value).unwrap_or(Value::Null);
+    if let Value::Object(fields) = &mut value {
+        fields.insert("schema".to_owned(), SCHEMA.into());
+    }
+    format!("{value}\n")
 }
 
 /// An answer as a document.

@@ -53,8 +53,9 @@ mod tests {
             length: 9,
             text: "  contaner:".into(),
         };
-        let problem =
-            Problem::new("unknown key `contaner`").at(location).hint("did you mean `container`?");
+        let problem = Problem::new("unknown key `contaner`")
+            .at(location)
+            .hint("did you mean `container`?");
         let plain = anstream::adapter::strip_str(&text(&[problem])).to_string();
         assert_eq!(
             plain,

@@ -3,34 +3,37 @@
 use owo_colors::OwoColorize;
 
 /// A heading or a name.
-pub fn bold(text: &str) -> String {
+pub(crate) fn bold(text: &str) -> String {
     text.bold().to_string()
 }
 
 /// Something less important.
-pub fn dim(text: &str) -> String {
+pub(crate) fn dim(text: &str) -> String {
     text.dimmed().to_string()
 }
 
 /// Something that went well.
-pub fn good(text: &str) -> String {
+pub(crate) fn good(text: &str) -> String {
     text.green().to_string()
 }
 
 /// Something that failed.
-pub fn bad(text: &str) -> String {
+pub(crate) fn bad(text: &str) -> String {
     text.red().bold().to_string()
 }
 
 /// Something to look at or to type.
-pub fn accent(text: &str) -> String {
+pub(crate) fn accent(text: &str) -> String {
     text.cyan().to_string()
 }
 
 /// A colour that is always the same for the same name.
-pub fn name(text: &str, width: usize) -> String {
+pub(crate) fn name(text: &str, width: usize) -> String {
     let padded = format!("{text:width$}");
-    match text.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % 5 {
+    match text.bytes().fold(0_u32, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(byte.into())
+    }) % 5
+    {
         0 => padded.cyan().to_string(),
         1 => padded.magenta().to_string(),
         2 => padded.blue().to_string(),

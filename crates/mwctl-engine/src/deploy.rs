@@ -1,0 +1,242 @@
+//! From a stack to a plan: its images as they would be, its objects, what is there, the difference.
+//!
+//! Nothing in the cluster is changed here; `execute.rs` carries the plan out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::try_join_all;
+use mwctl_core::manifest::{self, AgentBundle, Form, Object, container_name};
+use mwctl_core::model::{Image, Service, Stack};
+use mwctl_core::name::ServiceName;
+use mwctl_core::observed::{ImageState, Observed, form};
+use mwctl_core::plan::{Desired, ImageBuild, Plan, PlanOptions, plan};
+use mwctl_core::problem::Problem;
+
+use crate::image::BuildError;
+use serde_json::Value;
+
+use crate::execute::deployment;
+use crate::kube::{Cluster, Request, apply, observe};
+use crate::workshop::Workshop;
+
+/// A plan can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Prepare {
+    /// An image can't be planned.
+    #[error(transparent)]
+    Image(#[from] BuildError),
+    /// The nodes can't be asked for their images.
+    #[error("cannot see which images the nodes have")]
+    Delivery(#[source] crate::delivery::DeliveryError),
+    /// The cluster can't be observed.
+    #[error(transparent)]
+    Request(#[from] Request),
+    /// A service can't be deployed as it is described.
+    #[error("{}", .0.message)]
+    Described(Problem),
+}
+
+/// What is to be deployed, and in which form.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// The stack.
+    pub stack: &'a Stack,
+    /// Whose checkout it is.
+    pub worktree: &'a str,
+    /// Services that are wanted in their develop form.
+    pub develop: &'a BTreeSet<ServiceName>,
+    /// The plan's options.
+    pub options: PlanOptions,
+}
+
+/// A plan, with what it was made from.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Each service's own image.
+    pub images: BTreeMap<ServiceName, String>,
+    /// The wanted objects.
+    pub objects: Vec<Object>,
+    /// What was seen.
+    pub observed: Observed,
+    /// What has to be done.
+    pub plan: Plan,
+}
+
+/// Each service's own image by reference, and those that are made on this machine.
+#[derive(Clone, Debug, Default)]
+pub struct Images {
+    /// Every service's own image.
+    pub references: BTreeMap<ServiceName, String>,
+    /// Those that are made here.
+    pub builds: BTreeMap<ServiceName, ImageBuild>,
+}
+
+/// Finds out which images the services will run, without making any.
+pub async fn images(stack: &Stack, workshop: &Workshop) -> Result<Images, Prepare> {
+    let planned =
+        try_join_all(stack.services.values().map(|service| async move {
+            Ok::<_, Prepare>((service, workshop.plan(service).await?))
+        }))
+        .await?;
+    let mut images = Images::default();
+    for (service, build) in planned {
+        let reference = match (build, &service.image) {
+            (Some(build), _) => {
+                let reference = build.reference.clone();
+                images.builds.insert(service.name.clone(), build);
+                reference
+            }
+            (None, Image::Reference(reference)) => reference.clone(),
+            (None, Image::Build(build)) => build.base.clone(),
+        };
+        images.references.insert(service.name.clone(), reference);
+    }
+    Ok(images)
+}
+
+/// The objects that are wanted, each service in its planned or its develop form.
+pub async fn objects(
+    wanted: &Wanted<'_>,
+    images: &Images,
+    workshop: &Workshop,
+) -> Result<Vec<Object>, Prepare> {
+    let Wanted {
+        stack, worktree, ..
+    } = *wanted;
+    let mut objects = manifest::render(stack, &images.references, worktree);
+    for name in wanted.develop {
+        let Some(service) = stack.services.get(name) else {
+            continue;
+        };
+        let developed = develop_form(service, wanted, images, workshop).await?;
+        let replaced: BTreeSet<_> = developed.iter().map(Object::id).collect();
+        objects.retain(|object| !replaced.contains(&object.id()));
+        objects.extend(developed);
+    }
+    objects.sort_by_key(Object::id);
+    Ok(objects)
+}
+
+async fn develop_form(
+    service: &Service,
+    wanted: &Wanted<'_>,
+    images: &Images,
+    workshop: &Workshop,
+) -> Result<Vec<Object>, Prepare> {
+    let image = images
+        .references
+        .get(&service.name)
+        .map(String::as_str)
+        .unwrap_or_default();
+    // Only asked when nothing nearer names a command: it may need a look into a registry.
+    let known = manifest::command_of(service, None).is_ok();
+    let own = match &service.image {
+        Image::Reference(reference) if !known => Some(workshop.command_line(reference).await?),
+        _ => None,
+    };
+    let agent = agent();
+    manifest::develop_form(
+        wanted.stack,
+        service,
+        image,
+        own.as_deref(),
+        &agent,
+        wanted.worktree,
+    )
+    .map_err(Prepare::Described)
+}
+
+/// The agent that this program carries.
+pub fn agent() -> AgentBundle<'static> {
+    AgentBundle {
+        loader: mwctl_agent_bundle::LOADER,
+        packed: mwctl_agent_bundle::PACKED,
+        digest: mwctl_agent_bundle::DIGEST,
+    }
+}
+
+/// Plans: looks at files, nodes and cluster side by side, and decides.
+pub async fn prepare(
+    cluster: &Cluster,
+    workshop: &Workshop,
+    wanted: Wanted<'_>,
+) -> Result<Prepared, Prepare> {
+    let images = images(wanted.stack, workshop).await?;
+    let objects = objects(&wanted, &images, workshop).await?;
+    let ids: Vec<_> = objects.iter().map(Object::id).collect();
+    let (observed, on_node) = futures::join!(
+        observe::stack(cluster, wanted.stack.name.as_str(), &ids),
+        on_nodes(&images, workshop),
+    );
+    let mut observed = observed?;
+    observed.images = on_node?;
+    let desired = Desired {
+        stack: wanted.stack,
+        objects: &objects,
+        builds: &images.builds,
+        worktree: wanted.worktree,
+    };
+    let plan = plan(&desired, &observed, &wanted.options);
+    Ok(Prepared {
+        images: images.references,
+        objects,
+        observed,
+        plan,
+    })
+}
+
+async fn on_nodes(
+    images: &Images,
+    workshop: &Workshop,
+) -> Result<BTreeMap<String, ImageState>, Prepare> {
+    let references: BTreeSet<&str> = images
+        .builds
+        .values()
+        .map(|build| build.reference.as_str())
+        .collect();
+    try_join_all(references.into_iter().map(|reference| async move {
+        let on_node = workshop.has(reference).await.map_err(Prepare::Delivery)?;
+        Ok((reference.to_owned(), ImageState { on_node }))
+    }))
+    .await
+    .map(|states| states.into_iter().collect())
+}
+
+/// Puts services that are in their develop form back into their planned form, with the image that
+/// they have, and doesn't wait for it. Returns those that were.
+pub async fn leave(
+    cluster: &Cluster,
+    stack: &Stack,
+    services: &BTreeSet<ServiceName>,
+    worktree: &str,
+) -> Result<Vec<ServiceName>, Request> {
+    let mut left = Vec::new();
+    for service in services.iter().filter_map(|name| stack.services.get(name)) {
+        let id = deployment(cluster, stack, service);
+        let Some(live) = observe::object(cluster, &id).await? else {
+            continue;
+        };
+        if form(&live) != Form::Develop {
+            continue;
+        }
+        let name = container_name(stack, service, &service.main);
+        let containers = live
+            .pointer("/spec/template/spec/containers")
+            .and_then(Value::as_array);
+        let main = containers
+            .into_iter()
+            .flatten()
+            .find(|container| container["name"] == name);
+        let image = main.and_then(|container| container["image"].as_str());
+        let images: BTreeMap<ServiceName, String> = image
+            .map(|image| (service.name.clone(), image.to_owned()))
+            .into_iter()
+            .collect();
+        let objects = manifest::render(stack, &images, worktree);
+        for object in objects.into_iter().filter(|object| object.id() == id) {
+            apply::apply(cluster, &object.stamped()).await?;
+        }
+        left.push(service.name.clone());
+    }
+    Ok(left)
+}

@@ -1,0 +1,360 @@
+//! Develops services: brings them into their develop form, follows their checkouts, and puts the
+//! planned form back at the end.
+//!
+//! ```text
+//! plan ──→ execute ─────────────┐
+//! one session per service ──────┼──→ until told to finish ──→ planned form
+//! mwctl.yaml saved ──→ replan ──┤
+//! a rebuild is asked for ───────┘
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::time::Duration;
+
+use mwctl_core::manifest::container_name;
+use mwctl_core::model::{Service, Stack};
+use mwctl_core::name::ServiceName;
+use mwctl_core::plan::PlanOptions;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::session::{self, Control, Options, Session, Subject};
+use crate::deploy::{Prepare, Prepared, Wanted, leave, prepare};
+use crate::event::{Event, Events};
+use crate::execute::{Execution, execute, told};
+use crate::kube::pods::{develop_selector, selector};
+use crate::kube::{Cluster, Request, forward, logs};
+use crate::watch::{DocumentWatch, WatchCheckout};
+use crate::workshop::Workshop;
+use crate::workspace::{Load, Workspace};
+
+/// Developing can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Conduct {
+    /// No plan can be made.
+    #[error(transparent)]
+    Prepare(#[from] Prepare),
+    /// A session ended.
+    #[error(transparent)]
+    Session(#[from] Session),
+    /// The stack's documents can't be watched.
+    #[error(transparent)]
+    Watch(#[from] WatchCheckout),
+    /// The planned form can't be put back.
+    #[error("cannot put the planned form back")]
+    Leave(#[source] Request),
+    /// A service can't be developed.
+    #[error("`{0}` can't be developed: it has no source")]
+    NoSource(ServiceName),
+    /// The deployment failed; events have told why.
+    #[error("the deployment failed")]
+    Deployment,
+}
+
+/// What is developed, and how.
+#[derive(Clone, Copy)]
+pub struct Plan<'a> {
+    /// Where.
+    pub cluster: &'a Cluster,
+    /// Where images are made.
+    pub workshop: &'a Workshop,
+    /// The services.
+    pub services: &'a BTreeSet<ServiceName>,
+    /// How sessions behave.
+    pub options: &'a Options,
+    /// How long a service may take to become ready.
+    pub timeout: Duration,
+    /// Whether it ends as soon as everything is up to date, and stays in its develop form.
+    pub detach: bool,
+    /// Whether local ports lead to the services.
+    pub forward: bool,
+    /// Whether the services' logs are shown.
+    pub logs: bool,
+    /// Who is told.
+    pub events: &'a Events,
+    /// Asks to finish.
+    pub finish: &'a CancellationToken,
+    /// Reads the stack again.
+    pub reload: &'a (dyn Fn() -> Result<Workspace, Load> + Send + Sync),
+}
+
+/// What goes on while services are developed.
+struct Running {
+    sessions: JoinSet<Result<session::Applied, Session>>,
+    controls: BTreeMap<ServiceName, mpsc::UnboundedSender<Control>>,
+    companions: JoinSet<()>,
+}
+
+/// Develops until told to finish, or, detached, until everything is up to date.
+///
+/// Cancel safety: dropping it leaves the services in their develop form, and running.
+pub async fn conduct(plan: Plan<'_>, mut workspace: Workspace) -> Result<(), Conduct> {
+    let prepared = prepare(plan.cluster, plan.workshop, wanted(&plan, &workspace)).await?;
+    // sessions --a service needs a new image--> here
+    let (rebuild_tx, mut rebuild_rx) = mpsc::unbounded_channel();
+    // sessions --a service's tree has arrived--> here
+    let (synced_tx, mut synced_rx) = mpsc::unbounded_channel();
+    let mut running = start(&plan, &workspace, &rebuild_tx, &synced_tx)?;
+    let mut documents = DocumentWatch::new(&workspace.root, document_names(&workspace))?;
+    let mut synced = BTreeSet::new();
+    let mut deployed = false;
+    let mut next = Some(prepared);
+    loop {
+        // Planned work runs beside the sessions: a pod becomes ready because its session brings
+        // its tree.
+        if let Some(prepared) = next.take() {
+            let stack = workspace.stack.clone();
+            let mut execution = pin!(carry_out(&plan, &stack, &prepared));
+            let complete = loop {
+                tokio::select! {
+                    complete = &mut execution => break complete,
+                    Some(ended) = running.sessions.join_next() => over(ended)?,
+                    Some(name) = synced_rx.recv() => drop(synced.insert(name)),
+                }
+            };
+            if plan.finish.is_cancelled() {
+                break;
+            }
+            if !complete && !deployed {
+                return Err(Conduct::Deployment);
+            }
+            deployed = true;
+        }
+        if plan.detach && plan.services.iter().all(|name| synced.contains(name)) {
+            return Ok(());
+        }
+        tokio::select! {
+            () = plan.finish.cancelled() => break,
+            Some(ended) = running.sessions.join_next() => over(ended)?,
+            Some(name) = synced_rx.recv() => drop(synced.insert(name)),
+            Some(service) = rebuild_rx.recv() => {
+                let service: Service = service;
+                plan.events.notice(Some(&service.name), "making a new image");
+                next = replan(&plan, &workspace).await;
+            }
+            () = documents.next() => {
+                if let Some(changed) = reload(&plan, &workspace) {
+                    describe(&plan, &changed, &running);
+                    workspace = changed;
+                    next = replan(&plan, &workspace).await;
+                }
+            }
+        }
+    }
+    drop(running);
+    let left = leave(
+        plan.cluster,
+        &workspace.stack,
+        plan.services,
+        &workspace.worktree,
+    )
+    .await;
+    for name in left.map_err(Conduct::Leave)? {
+        plan.events.send(Event::Notice {
+            service: Some(name),
+            text: "is back in its planned form, with the image it had".to_owned(),
+            hint: Some("mwctl up  # deploys your edits".to_owned()),
+        });
+    }
+    Ok(())
+}
+
+fn over(
+    ended: Result<Result<session::Applied, Session>, tokio::task::JoinError>,
+) -> Result<(), Conduct> {
+    match ended {
+        Ok(Ok(_)) | Err(_) => Ok(()),
+        Ok(Err(error)) => Err(error.into()),
+    }
+}
+
+fn wanted<'a>(plan: &Plan<'a>, workspace: &'a Workspace) -> Wanted<'a> {
+    Wanted {
+        stack: &workspace.stack,
+        worktree: &workspace.worktree,
+        develop: plan.services,
+        options: PlanOptions {
+            services: plan.services.clone(),
+            ..PlanOptions::default()
+        },
+    }
+}
+
+async fn carry_out(plan: &Plan<'_>, stack: &Stack, prepared: &Prepared) -> bool {
+    for hold in prepared.plan.obstacles() {
+        plan.events.send(Event::Failed {
+            service: None,
+            summary: hold.reason.clone(),
+            details: Vec::new(),
+            hint: hold.hint.clone(),
+        });
+    }
+    let outcome = execute(Execution {
+        cluster: plan.cluster,
+        stack,
+        plan: &prepared.plan,
+        images: plan.workshop,
+        timeout: plan.timeout,
+        events: plan.events,
+        cancel: plan.finish,
+        wait: true,
+    })
+    .await;
+    outcome.is_complete() && prepared.plan.obstacles().next().is_none()
+}
+
+/// What the folder says about a service that is developed.
+pub fn subject(stack: &Stack, service: &Service) -> Option<Subject> {
+    Some(Subject {
+        service: service.clone(),
+        develop: service.develop.clone()?,
+        root: service.source.directory()?.clone(),
+        selector: develop_selector(stack, service),
+        container: container_name(stack, service, &service.main),
+    })
+}
+
+fn start(
+    plan: &Plan<'_>,
+    workspace: &Workspace,
+    rebuild_tx: &mpsc::UnboundedSender<Service>,
+    synced_tx: &mpsc::UnboundedSender<ServiceName>,
+) -> Result<Running, Conduct> {
+    let mut running = Running {
+        sessions: JoinSet::new(),
+        controls: BTreeMap::new(),
+        companions: JoinSet::new(),
+    };
+    for name in plan.services {
+        let stack = &workspace.stack;
+        let service = stack.services.get(name);
+        let subject = service.and_then(|service| subject(stack, service));
+        let (Some(subject), Some(service)) = (subject, service) else {
+            return Err(Conduct::NoSource(name.clone()));
+        };
+        let (control_tx, control_rx) = mpsc::unbounded_channel();
+        running.controls.insert(name.clone(), control_tx);
+        let (cluster, options) = (plan.cluster.clone(), plan.options.clone());
+        let (events, rebuild_tx, synced_tx) =
+            (plan.events.clone(), rebuild_tx.clone(), synced_tx.clone());
+        running.sessions.spawn(async move {
+            let reports = session::Reporting {
+                events: &events,
+                rebuild_tx,
+                synced_tx,
+            };
+            session::run(&cluster, subject, &options, reports, control_rx).await
+        });
+        accompany(plan, stack, service, &mut running.companions);
+    }
+    Ok(running)
+}
+
+/// Starts what goes along with a session: a local port and the logs.
+fn accompany(plan: &Plan<'_>, stack: &Stack, service: &Service, companions: &mut JoinSet<()>) {
+    let selector = selector(stack, service);
+    if let Some(port) = service.port().filter(|_| plan.forward && !plan.detach) {
+        let mut route = forward::Route {
+            service: service.name.clone(),
+            selector: selector.clone(),
+            local: SocketAddr::from((Ipv4Addr::LOCALHOST, port.number)),
+            port: port.number,
+        };
+        let (cluster, events) = (plan.cluster.clone(), plan.events.clone());
+        companions.spawn(async move {
+            if forward::run(&cluster, &route, &events).await.is_ok() {
+                return;
+            }
+            // Its own number is taken on this machine: any other will do.
+            route.local.set_port(0);
+            if let Err(error) = forward::run(&cluster, &route, &events).await {
+                let failure = error.into();
+                events.send(told("forward", Some(route.service.clone()), &failure));
+            }
+        });
+    }
+    if plan.logs && !plan.detach {
+        let wanted = logs::Wanted {
+            tail: Some(0),
+            since_seconds: None,
+            follow: true,
+            previous: false,
+            container: None,
+        };
+        let (cluster, events, name) = (
+            plan.cluster.clone(),
+            plan.events.clone(),
+            service.name.clone(),
+        );
+        companions.spawn(async move {
+            if let Err(error) = logs::tell(&cluster, &name, &selector, &wanted, &events).await {
+                tracing::debug!("the logs of {name} ended: {error}");
+            }
+        });
+    }
+}
+
+fn document_names(workspace: &Workspace) -> BTreeSet<OsString> {
+    workspace
+        .documents
+        .iter()
+        .filter_map(|path| path.file_name().map(ToOwned::to_owned))
+        .collect()
+}
+
+/// Reads the stack again; tells what is wrong with it, and then the last good one stays.
+fn reload(plan: &Plan<'_>, before: &Workspace) -> Option<Workspace> {
+    match (plan.reload)() {
+        Ok(workspace) => {
+            let gone = plan
+                .services
+                .iter()
+                .find(|name| !workspace.stack.services.contains_key(*name));
+            if let Some(name) = gone {
+                plan.events
+                    .notice(Some(name), "is no longer described; it stays as it is");
+                return None;
+            }
+            (workspace.stack != before.stack).then(|| {
+                plan.events.notice(None, "the description changed");
+                workspace
+            })
+        }
+        Err(Load::Problems(problems)) => {
+            plan.events.send(Event::Problems { problems });
+            plan.events
+                .notice(None, "the last good description stays in force");
+            None
+        }
+        Err(error) => {
+            plan.events
+                .send(told("read the description", None, &error.into()));
+            None
+        }
+    }
+}
+
+fn describe(plan: &Plan<'_>, workspace: &Workspace, running: &Running) {
+    for name in plan.services {
+        let service = workspace.stack.services.get(name);
+        let subject = service.and_then(|service| subject(&workspace.stack, service));
+        if let (Some(subject), Some(control_tx)) = (subject, running.controls.get(name)) {
+            // A session that has ended is reported by its task.
+            drop(control_tx.send(Control::Describe(Box::new(subject))));
+        }
+    }
+}
+
+async fn replan(plan: &Plan<'_>, workspace: &Workspace) -> Option<Prepared> {
+    match prepare(plan.cluster, plan.workshop, wanted(plan, workspace)).await {
+        Ok(prepared) => Some(prepared),
+        Err(error) => {
+            plan.events.send(told("plan", None, &error.into()));
+            None
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Where the images of a stack's services are made, and the way they take to the nodes.
+//!
+//! It joins the builder, the delivery and the services' folders; what an image consists of and how
+//! nodes are spoken to is theirs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use mwctl_core::cluster::Kind;
+use mwctl_core::minikube::Profile;
+use mwctl_core::model::{Build, Image, Service};
+use mwctl_core::plan::ImageBuild;
+
+use crate::command::CommandRunner;
+use crate::delivery::{self, Delivery, DeliveryError, How};
+use crate::execute::{Failure, Images};
+use crate::image::base::LocalLayout;
+use crate::image::base::Registry;
+use crate::image::{BaseSource, Bases, BuildError, Builder, Built, Cache, Planned, Request};
+use crate::progress::Progress;
+
+/// Makes and delivers images for one cluster.
+#[derive(Debug)]
+pub struct Workshop {
+    builder: Builder,
+    /// `None` where no way into the cluster is known: then only images of a registry run there.
+    delivery: Result<Delivery, DeliveryError>,
+    /// What was planned, by reference, so that looking at the files again is not needed.
+    planned: Mutex<BTreeMap<String, Planned>>,
+}
+
+/// What a workshop needs to know of its cluster and this machine.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// What kind of cluster it is.
+    pub kind: &'a Kind,
+    /// The minikube profile, where it is one.
+    pub profile: Option<&'a Profile>,
+    /// The nodes' architecture, as in `amd64`.
+    pub architecture: &'a str,
+    /// Where images are kept.
+    pub cache: PathBuf,
+    /// Runs programs.
+    pub runner: Arc<dyn CommandRunner>,
+}
+
+impl Workshop {
+    /// Finds out how images get into the cluster.
+    pub async fn new(surroundings: Surroundings<'_>) -> Self {
+        let Surroundings {
+            kind,
+            profile,
+            architecture,
+            cache,
+            runner,
+        } = surroundings;
+        let delivery = delivery::for_cluster(kind, profile, runner.clone()).await;
+        let mut sources: Vec<Arc<dyn BaseSource>> = vec![Arc::new(LocalLayout)];
+        if let Ok(delivery) = &delivery {
+            sources.extend(delivery.base_sources());
+        }
+        sources.push(Arc::new(Registry::new(Vec::new())));
+        let builder = Builder::new(Cache::new(cache), runner, Bases::new(sources), architecture);
+        Self {
+            builder,
+            delivery,
+            planned: Mutex::default(),
+        }
+    }
+
+    /// What the image of a service will be called, and whether it has been made.
+    pub async fn plan(&self, service: &Service) -> Result<Option<ImageBuild>, BuildError> {
+        let Some((build, source)) = recipe(service) else {
+            return Ok(None);
+        };
+        let request = Request {
+            service: service.name.as_str(),
+            source: &source,
+            build,
+        };
+        let planned = self.builder.plan(request).await?;
+        let build = ImageBuild {
+            reference: planned.reference.clone(),
+            built: planned.built.is_some(),
+        };
+        self.lock().insert(planned.reference.clone(), planned);
+        Ok(Some(build))
+    }
+
+    /// Whether all nodes have an image that was planned.
+    pub async fn has(&self, reference: &str) -> Result<bool, DeliveryError> {
+        let built = self
+            .lock()
+            .get(reference)
+            .and_then(|planned| planned.built.clone());
+        match (&self.delivery, built) {
+            (Ok(delivery), Some(built)) => delivery.has(&built).await,
+            // Without a way to the nodes there is nobody to ask; delivering says why.
+            _ => Ok(false),
+        }
+    }
+
+    /// The command that somebody else's image runs by itself.
+    pub async fn command_line(&self, reference: &str) -> Result<Vec<String>, BuildError> {
+        let base = self.builder.base(reference).await;
+        let base = base.map_err(|source| BuildError::Base {
+            service: reference.to_owned(),
+            source,
+        })?;
+        Ok(base.defaults().command_line())
+    }
+
+    async fn make(
+        &self,
+        service: &Service,
+        reference: &str,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<Built, Failure> {
+        let report = |sign: Progress| progress(in_words(sign));
+        let planned = self.lock().get(reference).cloned();
+        let built = match planned {
+            Some(planned) => self.builder.build(planned, &report).await,
+            None => {
+                let (build, source) = recipe(service).ok_or(NoRecipe)?;
+                let request = Request {
+                    service: service.name.as_str(),
+                    source: &source,
+                    build,
+                };
+                self.builder.image(request, &report).await
+            }
+        };
+        let built = built.map_err(|error| Failure {
+            hint: joined(error.hints()),
+            error: error.into(),
+        })?;
+        if built.reference() != reference {
+            return Err(Failure::from(ChangedMeanwhile));
+        }
+        if let Some(planned) = self.lock().get_mut(reference) {
+            planned.built = Some(built.clone());
+        }
+        Ok(built)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Planned>> {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Images for Workshop {
+    async fn build(
+        &self,
+        service: &Service,
+        reference: &str,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), Failure> {
+        self.make(service, reference, progress).await.map(drop)
+    }
+
+    async fn deliver(
+        &self,
+        service: &Service,
+        reference: &str,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), Failure> {
+        let built = self.make(service, reference, progress).await?;
+        let failed = |hints: Vec<String>, error| Failure {
+            hint: joined(hints),
+            error,
+        };
+        let delivery = match &self.delivery {
+            Ok(delivery) => delivery,
+            Err(error) => return Err(failed(error.hints(), error.to_string().into())),
+        };
+        let report = |sign: Progress| progress(in_words(sign));
+        let delivered = delivery
+            .deliver(&self.builder, &built, &report)
+            .await
+            .map_err(|error| failed(error.hints(), error.into()))?;
+        for place in delivered {
+            let how = match place.how {
+                How::Present => "was there",
+                How::Delta => "missing layers only",
+                How::Full => "whole",
+            };
+            progress(format!("{}: {how}, {} bytes", place.node, place.bytes));
+        }
+        Ok(())
+    }
+}
+
+/// How a service's image is made, and from which folder.
+fn recipe(service: &Service) -> Option<(&Build, PathBuf)> {
+    match (&service.image, service.source.directory()) {
+        (Image::Build(build), Some(source)) => Some((build, source.clone())),
+        _ => None,
+    }
+}
+
+/// A service has no image of its own to make.
+#[derive(Debug, thiserror::Error)]
+#[error("there is nothing to build it from")]
+struct NoRecipe;
+
+/// The files were edited while the image was made.
+#[derive(Debug, thiserror::Error)]
+#[error("its files changed while its image was made; try again")]
+struct ChangedMeanwhile;
+
+fn joined(hints: Vec<String>) -> Option<String> {
+    (!hints.is_empty()).then(|| hints.join("\n"))
+}
+
+fn in_words(sign: Progress) -> String {
+    match sign {
+        Progress::Started { what } | Progress::Finished { what, .. } => what,
+        Progress::Line { text } => text,
+    }
+}

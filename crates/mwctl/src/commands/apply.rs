@@ -1,0 +1,69 @@
+//! `mwctl apply`: updates a developed service's dependencies in its container, and restarts it.
+
+use mwctl_engine::develop::conduct::subject;
+use mwctl_engine::develop::session::{self, Applied, Control, Options, Reporting};
+use mwctl_engine::kube::pods::{develop_selector, running};
+use tokio::sync::mpsc;
+
+use crate::args::Apply;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::invocation::{Invocation, service, unreachable};
+
+pub(super) async fn run(run: &Invocation, arguments: &Apply) -> Result<Exit, CommandError> {
+    let workspace = run.workspace()?;
+    let stack = &workspace.stack;
+    let cluster = run.connect(&stack.namespace).await?;
+    let mut failed = false;
+    for name in &arguments.services {
+        let service = service(stack, name)?;
+        let subject = subject(stack, service).ok_or_else(|| {
+            CommandError::failure(format!("`{name}` has no source, and so no dependencies"))
+        })?;
+        if subject.develop.dependencies.is_none() {
+            return Err(
+                CommandError::failure(format!("`{name}` has no dependency step"))
+                    .hint("describe one as `develop: {dependencies: …}` in `mwctl.yaml`"),
+            );
+        }
+        let selector = develop_selector(stack, service);
+        let found = running(&cluster, &selector, &subject.container).await;
+        if found
+            .map_err(|error| unreachable(error, &cluster.context))?
+            .is_none()
+        {
+            return Err(
+                CommandError::failure(format!("`{name}` is not being developed"))
+                    .hint(format!("mwctl develop {name} --detach")),
+            );
+        }
+        let options = Options {
+            identity: run.identity(),
+            take_over: true,
+            take_lock_files: arguments.take_lock_files,
+        };
+        // Nobody is there to make images or to wait for trees.
+        let (rebuild_tx, _rebuild_rx) = mpsc::unbounded_channel();
+        let (synced_tx, _synced_rx) = mpsc::unbounded_channel();
+        let (control_tx, control_rx) = mpsc::unbounded_channel();
+        control_tx
+            .send(Control::Apply)
+            .map_err(CommandError::internal)?;
+        let events = run.ui.events();
+        let reporting = Reporting {
+            events: &events,
+            rebuild_tx,
+            synced_tx,
+        };
+        let applied = tokio::select! {
+            applied = session::run(&cluster, subject, &options, reporting, control_rx) => applied,
+            () = run.interrupt.finish.cancelled() => return Err(CommandError::interrupted()),
+        };
+        failed |= applied.map_err(CommandError::failure)? == Applied::Failed;
+    }
+    if failed {
+        Err(CommandError::told())
+    } else {
+        Ok(Exit::Success)
+    }
+}

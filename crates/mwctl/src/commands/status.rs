@@ -1,0 +1,142 @@
+//! `mwctl status`: what runs, in which form, and what is wrong with what doesn't.
+
+use mwctl_core::manifest::Form;
+use mwctl_core::model::{Service, Stack};
+use mwctl_core::observed::{Cause, Observed, ObservedPod, Progress, diagnose};
+use mwctl_engine::execute::deployment;
+use mwctl_engine::kube::logs::last_lines;
+use mwctl_engine::kube::{Cluster, observe};
+use serde::Serialize;
+
+use crate::args::Services;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::invocation::{Invocation, select, unreachable};
+use crate::ui::style::{accent, bad, dim, good};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    stack: String,
+    namespace: String,
+    context: String,
+    services: Vec<Row>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    service: String,
+    progress: Progress,
+    form: Option<Form>,
+    image: Option<String>,
+    restarts: u32,
+    pods: Vec<String>,
+    cause: Option<Cause>,
+}
+
+pub(super) async fn run(run: &Invocation, arguments: &Services) -> Result<Exit, CommandError> {
+    let workspace = run.workspace()?;
+    let stack = &workspace.stack;
+    let services = select(stack, &arguments.services)?;
+    let cluster = run.connect(&stack.namespace).await?;
+    let observed = observe::stack(&cluster, stack.name.as_str(), &[])
+        .await
+        .map_err(|error| unreachable(error, &cluster.context))?;
+    let mut rows = Vec::new();
+    for service in stack
+        .services
+        .values()
+        .filter(|service| services.contains(&service.name))
+    {
+        rows.push(row(&cluster, stack, service, &observed).await);
+    }
+    let healthy = rows.iter().all(|row| row.progress == Progress::Ready);
+    let answer = Answer {
+        stack: stack.name.to_string(),
+        namespace: stack.namespace.clone(),
+        context: cluster.context.clone(),
+        services: rows,
+    };
+    run.ui.answer(&answer, || text(&answer));
+    Ok(if healthy {
+        Exit::Success
+    } else {
+        Exit::Failure
+    })
+}
+
+async fn row(cluster: &Cluster, stack: &Stack, service: &Service, observed: &Observed) -> Row {
+    let id = deployment(cluster, stack, service);
+    let pods: Vec<&ObservedPod> = observed
+        .pods
+        .iter()
+        .filter(|pod| pod.service.as_ref() == Some(&service.name) && pod.form != Form::Test)
+        .collect();
+    let progress = observed.progress(&id);
+    let mut cause = None;
+    if progress != Progress::Ready {
+        let lines = match pods.iter().find(|pod| !pod.ready) {
+            Some(pod) => last_lines(cluster, pod).await,
+            None => Vec::new(),
+        };
+        cause = diagnose(service, &observed.pods, &observed.events, &lines);
+    }
+    let image = observed.objects.get(&id).and_then(|live| {
+        live.pointer("/spec/template/spec/containers/0/image")?
+            .as_str()
+            .map(ToOwned::to_owned)
+    });
+    Row {
+        service: service.name.to_string(),
+        progress,
+        form: observed.form(&id),
+        image,
+        restarts: pods
+            .iter()
+            .flat_map(|pod| &pod.containers)
+            .map(|c| c.restarts)
+            .sum(),
+        pods: pods.iter().map(|pod| pod.name.clone()).collect(),
+        cause,
+    }
+}
+
+fn text(answer: &Answer) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(["SERVICE", "STATE", "FORM", "RESTARTS", "IMAGE"]);
+    for row in &answer.services {
+        let state = match row.progress {
+            Progress::Ready => "ready",
+            Progress::Started => "running",
+            Progress::Starting => "starting",
+            Progress::Missing => "not deployed",
+        };
+        table.add_row([
+            row.service.as_str(),
+            state,
+            row.form.map_or("", Form::as_str),
+            &row.restarts.to_string(),
+            row.image.as_deref().unwrap_or(""),
+        ]);
+    }
+    let place = format!("{} in {}", answer.namespace, answer.context);
+    let mut text = format!("{} {}\n{}\n", answer.stack, dim(&place), table.trim_fmt());
+    for row in &answer.services {
+        let Some(cause) = &row.cause else { continue };
+        text.push_str(&format!("\n{} {}\n", bad("error:"), cause.summary));
+        for line in &cause.detail {
+            text.push_str(&format!("  {} {line}\n", dim("|")));
+        }
+        text.push_str(&format!("  {} {}\n", accent("try:"), cause.hint));
+    }
+    if answer
+        .services
+        .iter()
+        .all(|row| row.progress == Progress::Ready)
+    {
+        text.push_str(&format!("{}\n", good("everything is ready")));
+    }
+    text
+}

@@ -1,0 +1,96 @@
+//! `mwctl test`: a service's tests in a fresh container; the exit code is theirs.
+
+use mwctl_engine::deploy::{agent, images};
+use mwctl_engine::develop::conduct::subject;
+use mwctl_engine::develop::session::rules;
+use mwctl_engine::execute::Images;
+use mwctl_engine::execute::told;
+use mwctl_engine::test::{Run, clean_up};
+
+use crate::args::Test;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::invocation::{Invocation, service};
+
+pub(super) async fn run(run: &Invocation, arguments: &Test) -> Result<Exit, CommandError> {
+    super::up::fetch(run).await?;
+    let workspace = run.workspace()?;
+    let stack = &workspace.stack;
+    let service = service(stack, &arguments.service)?;
+    let subject = subject(stack, service).ok_or_else(|| {
+        CommandError::failure(format!(
+            "`{}` can't be tested: it has no source",
+            service.name
+        ))
+    })?;
+    let rules = rules(&subject).map_err(CommandError::failure)?;
+    let target = run.target(&stack.namespace).await?;
+    let events = run.ui.events();
+
+    // The image is the service's own: what is edited since comes with the tree.
+    let planned = images(stack, &target.workshop)
+        .await
+        .map_err(|error| super::plan::failed(error, &target.cluster.context))?;
+    let image = planned
+        .references
+        .get(&service.name)
+        .cloned()
+        .unwrap_or_default();
+    if let Some(build) = planned.builds.get(&service.name) {
+        let progress = |message: String| tracing::debug!("{message}");
+        let delivered = target
+            .workshop
+            .deliver(service, &build.reference, &progress)
+            .await;
+        if let Err(failure) = delivered {
+            events.send(told("deliver", Some(service.name.clone()), &failure));
+            return Err(CommandError::told());
+        }
+    }
+    super::develop::ensure_namespace(&target.cluster, &workspace).await?;
+    let identity = run.identity();
+    let started = std::time::SystemTime::now()
+        .duration_since(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let name = format!("{}-test-{:x}", service.name, started.as_millis());
+    let agent = agent();
+    let order = Run {
+        stack,
+        service,
+        root: &subject.root,
+        rules: &rules,
+        image: &image,
+        command: &arguments.command,
+        dependencies: !arguments.no_dependencies,
+        agent,
+        worktree: &workspace.worktree,
+        identity: &identity,
+        timeout: arguments.timeout,
+        keep: arguments.keep,
+    };
+    let tests =
+        mwctl_engine::test::run(&target.cluster, &order, &name, tokio::io::stdout(), &events);
+    let code = tokio::select! {
+        code = tests => code,
+        () = run.interrupt.finish.cancelled() => {
+            clean_up(&target.cluster, &name).await.map_err(CommandError::failure)?;
+            return Err(CommandError::interrupted());
+        }
+    };
+    match code {
+        Ok(code) => Ok(Exit::Child(u8::try_from(code).unwrap_or(u8::MAX))),
+        Err(mwctl_engine::test::Test::Described(problem)) => {
+            Err(CommandError::problems(vec![problem]))
+        }
+        Err(mwctl_engine::test::Test::Pod(cause)) => {
+            events.send(mwctl_engine::event::Event::Failed {
+                service: Some(service.name.clone()),
+                summary: cause.summary,
+                details: cause.detail,
+                hint: Some(cause.hint),
+            });
+            Err(CommandError::told())
+        }
+        Err(error) => Err(CommandError::failure(error)),
+    }
+}
