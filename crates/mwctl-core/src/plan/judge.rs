@@ -158,13 +158,15 @@ fn immutable(
     is.then(|| format!("`{field}` differs"))
 }
 
-/// The first difference in words, and how many more there are.
+/// The most telling difference in words, and how many more there are.
 fn reason(found: &[Difference], secret: bool) -> Option<String> {
-    let first = found.first()?;
+    // A checksum only says that something else differs.
+    let telling = found.iter().find(|d| !d.path.contains(".annotations["));
+    let first = telling.or(found.first())?;
     let more = match found.len() - 1 {
         0 => String::new(),
-        1 => " and 1 more field".to_owned(),
-        more => format!(" and {more} more fields"),
+        1 => "; 1 more field differs".to_owned(),
+        more => format!("; {more} more fields differ"),
     };
     Some(format!("{}{more}", first.describe(secret)))
 }
