@@ -42,6 +42,9 @@ func makeAll(out string) error {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
+	if err := removeKilled(out); err != nil {
+		return err
+	}
 	images, err := recipes()
 	if err != nil {
 		return err
@@ -59,6 +62,20 @@ func makeAll(out string) error {
 			}
 		}
 		fmt.Println(path)
+	}
+	return nil
+}
+
+// removeKilled removes the working folders of runs that were killed; the lock says that no other run is alive.
+func removeKilled(out string) error {
+	folders, err := filepath.Glob(filepath.Join(out, "making-*"))
+	if err != nil {
+		return err
+	}
+	for _, folder := range folders {
+		if err := os.RemoveAll(folder); err != nil {
+			return err
+		}
 	}
 	return nil
 }
