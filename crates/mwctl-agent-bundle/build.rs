@@ -1,5 +1,5 @@
-//! Builds the agent and its loader with a cargo of its own, in a target directory of its own, and
-//! packs the agent.
+//! Builds the agent and its loader with a cargo of its own, in a target directory of its own beside the
+//! profiles of the outer build (which may run this script under several hashes), and packs the agent.
 //!
 //! The agent has another profile (small), other flags (static) and, on another machine, another target
 //! than the program that embeds it, so the surrounding build cannot bring it forth. Flags and wrappers
@@ -37,6 +37,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo:rerun-if-changed={}", input.display());
     }
 
+    // The script's own directory is `…/<profile>/build/<name and hash>/out`.
+    let target = out
+        .ancestors()
+        .nth(4)
+        .ok_or("the output directory is not cargo's")?;
+    let target = target.join("mwctl-agent-bundle");
     let options = [
         "--no-default-features",
         "--features",
@@ -47,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     build(
         &agent,
         root,
-        &out,
+        &target,
         "mwctl-agent",
         &options,
         &["-Ctarget-feature=+crt-static"],
@@ -55,13 +61,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     build(
         &loader,
         root,
-        &out,
+        &target,
         "mwctl-agent-loader",
         &["--release"],
         &["-Crelocation-model=static"],
     )?;
 
-    let built = out.join("target").join(TARGET);
+    let built = target.join(TARGET);
     let agent = fs::read(built.join("agent/mwctl-agent"))?;
     let loader = fs::read(built.join("release/mwctl-agent-loader"))?;
     // The slowest way of packing saves a fifth, and is unpacked as fast as any. It puts the length,
@@ -78,7 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn build(
     package: &Path,
     root: &Path,
-    out: &Path,
+    target: &Path,
     binary: &str,
     options: &[&str],
     flags: &[&str],
@@ -99,7 +105,7 @@ fn build(
             binary,
             "--target-dir",
         ])
-        .arg(out.join("target"))
+        .arg(target)
         .args(options);
     for (name, _) in env::vars_os() {
         if belongs_to_the_outer_build(&name) {

@@ -15,7 +15,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 use thiserror::Error;
 
@@ -150,6 +150,16 @@ impl Tree {
         let (parent, name) = path.split();
         let to = self.make_directory(parent, made)?;
         let from = self.directory(&temporary.directory)?;
+        // A file system such as ext4 writes a file to the disk when it is renamed over another, for
+        // milliseconds; it doesn't when two files change places. The old one then has the temporary
+        // name and goes with it. Where this can't be done the rename below can.
+        let is_file = |stat: Stat| FileType::from_raw_mode(stat.st_mode).is_file();
+        if rustix::fs::statat(&*to, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(is_file) {
+            let exchange = RenameFlags::EXCHANGE;
+            if rustix::fs::renameat_with(&*from, &temporary.name, &*to, name, exchange).is_ok() {
+                return Ok(());
+            }
+        }
         let rename = || rustix::fs::renameat(&*from, &temporary.name, &*to, name);
         match rename() {
             Err(Errno::ISDIR) => {
@@ -223,7 +233,8 @@ impl Tree {
     }
 }
 
-/// A temporary file or link. Removed when dropped, unless it was moved away by then.
+/// A temporary file or link, or the old file that changed places with it. Removed when dropped,
+/// unless it was moved away by then.
 #[derive(Debug)]
 pub(crate) struct Temporary {
     tree: Rc<Tree>,
