@@ -138,6 +138,10 @@ impl Source {
 /// Where a service's image comes from.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per service; a box would be in every match"
+)]
 pub enum Image {
     /// Made by us: a base and one layer of the service's files and dependencies.
     Build(Build),

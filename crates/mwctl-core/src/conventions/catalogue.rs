@@ -79,8 +79,12 @@ impl<'a> Catalogue<'a> {
         let at = convention.tree.place("/extends");
         if !self.conventions.contains_key(base) {
             problems.push(self.unknown(base, at));
-        } else if let Err(cycle) = self.chain(&convention.header.name) {
-            let message = format!("conventions extend each other: {cycle}");
+        } else if let Err(cycle) = self.chain(&convention.header.name)
+            && cycle
+                .iter()
+                .all(|name| *name >= convention.header.name.as_str())
+        {
+            let message = format!("conventions extend each other: {}", cycle.join(" → "));
             problems.push(Problem::new(message).at(at.location()));
         }
     }
@@ -96,7 +100,7 @@ impl<'a> Catalogue<'a> {
     }
 
     /// The convention and those it extends, the most general first; the cycle where there is one.
-    fn chain(&self, name: &str) -> Result<Vec<&Convention<'a>>, String> {
+    fn chain<'b>(&'b self, name: &'b str) -> Result<Vec<&'b Convention<'a>>, Vec<&'b str>> {
         let mut names = vec![name];
         let mut chain = Vec::new();
         let mut next = self.conventions.get(name);
@@ -107,7 +111,7 @@ impl<'a> Catalogue<'a> {
                 let seen = names.contains(&base);
                 names.push(base);
                 if seen {
-                    return Err(names.join(" → "));
+                    return Err(names);
                 }
                 next = self.conventions.get(base);
             }
@@ -128,6 +132,12 @@ impl<'a> Catalogue<'a> {
     pub(crate) fn needs_no_source(&self, name: &str) -> bool {
         self.spec(name)
             .is_some_and(|spec| spec.pointer("/container/image").is_some())
+    }
+
+    /// The names of the conventions whose services need no files of their own.
+    pub(crate) fn without_source(&self) -> Vec<&str> {
+        let names = self.conventions.keys().map(String::as_str);
+        names.filter(|name| self.needs_no_source(name)).collect()
     }
 
     /// The conventions that recognise a repository, without those that a more special one extends.

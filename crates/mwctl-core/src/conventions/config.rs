@@ -46,17 +46,11 @@ pub(crate) fn assemble(
         && !spec.settings.is_empty()
     {
         let settings = Value::Object(spec.settings.clone().into_iter().collect());
-        match reach(&mut value, pointer) {
-            Some(place) => patch(place, &settings),
-            None => {
-                let message = format!("the configuration has no place {pointer} for settings");
-                let at = if check.tree().pointer("/config/settingsAt").is_some() {
-                    "/config/settingsAt"
-                } else {
-                    "/config"
-                };
-                check.fail(at, message);
-            }
+        if let Some(place) = reach(&mut value, pointer) {
+            patch(place, &settings);
+        } else {
+            let message = format!("the configuration has no place {pointer} for settings");
+            check.fail("/config/settingsAt", message);
         }
     }
     match write(path, &value) {

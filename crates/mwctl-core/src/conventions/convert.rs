@@ -4,19 +4,19 @@
 //! `resolve`'s part.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::check::Check;
-use super::duration;
 use super::node::{Node, escape};
 use super::wire;
 use crate::model::{
-    Build, ConfigFile, Dependencies, Develop, Egress, Image, Network, Secret, Service, Source,
-    Test, Volume, VolumeKind,
+    Build, ConfigFile, Egress, Image, Network, Secret, Service, Source, Volume, VolumeKind,
 };
 use crate::name::ServiceName;
 
 mod container;
+mod work;
+
+pub(crate) use work::source;
 
 /// What is known about a service besides its keys.
 pub(crate) struct Given<'a> {
@@ -79,8 +79,8 @@ pub(crate) fn service(given: Given<'_>, mut spec: wire::Spec, check: &mut Check<
     let files = files(&given, &spec, check);
     let secrets = secrets(&given, &spec, &main.environment, check);
     let network = network(spec.network.take().unwrap_or_default(), check);
-    let develop = develop(&given.source, spec.develop.take(), &image, check);
-    let test = test(spec.test.take(), &image, check);
+    let develop = work::develop(&given.source, spec.develop.take(), &image, check);
+    let test = work::test(spec.test.take(), &image, check);
     let replicas = spec
         .replicas
         .as_ref()
@@ -167,7 +167,7 @@ fn build_of(wire: wire::Build, check: &mut Check<'_>) -> Build {
         exclude: wire.exclude,
         dependencies: wire
             .dependencies
-            .map(|it| dependencies(&format!("{at}/dependencies"), it, check)),
+            .map(|it| work::dependencies(&format!("{at}/dependencies"), it, check)),
     }
 }
 
@@ -178,25 +178,6 @@ fn with_entrypoint(image: Image, command: &[String]) -> Image {
             ..build
         }),
         image @ Image::Reference(_) => image,
-    }
-}
-
-fn dependencies(at: &str, wire: wire::Dependencies, check: &mut Check<'_>) -> Dependencies {
-    if wire.command.is_empty() {
-        check.fail(at, "`dependencies` lacks `command`");
-    }
-    for (index, directory) in wire.directories.iter().enumerate() {
-        check.relative(&format!("{at}/directories/{index}"), directory);
-    }
-    for (index, file) in wire.lock_files.iter().enumerate() {
-        check.relative(&format!("{at}/lockFiles/{index}"), file);
-    }
-    Dependencies {
-        command: words(wire.command),
-        environment: variables(&format!("{at}/environment"), wire.environment, check),
-        inputs: wire.inputs,
-        directories: wire.directories,
-        lock_files: wire.lock_files,
     }
 }
 
@@ -275,15 +256,15 @@ fn secrets(
         }
         let value = match (&secret.value, &secret.environment) {
             (Some(value), None) => value.0.clone(),
-            (None, Some(variable)) => match given.environment.get(variable) {
-                Some(value) => value.clone(),
-                None => {
+            (None, Some(variable)) => {
+                let Some(value) = given.environment.get(variable) else {
                     let message = format!("the environment variable `{variable}` isn't set");
                     let hint = format!("type `export {variable}=…` first");
                     check.hinted(&format!("{pointer}/environment"), message, Some(hint));
                     continue;
-                }
-            },
+                };
+                value.clone()
+            }
             _ => {
                 let message = format!("the secret `{name}` needs `value` or `environment`");
                 check.fail(&pointer, message);
@@ -337,114 +318,5 @@ fn is_cidr(text: &str) -> bool {
         Ok(std::net::IpAddr::V4(_)) => prefix <= 32,
         Ok(std::net::IpAddr::V6(_)) => prefix <= 128,
         Err(_) => false,
-    }
-}
-
-fn develop(
-    source: &Source,
-    wire: Option<wire::Develop>,
-    image: &Image,
-    check: &mut Check<'_>,
-) -> Option<Develop> {
-    let build = match image {
-        Image::Build(build) => Some(build),
-        Image::Reference(_) => None,
-    };
-    source.directory()?;
-    let stated = wire.is_some();
-    let wire = wire.unwrap_or_default();
-    let directory = wire
-        .directory
-        .or_else(|| build.map(|build| build.directory.clone()));
-    let Some(directory) = directory else {
-        if stated {
-            check.fail(
-                "/develop",
-                "`develop` needs a `directory`, since the image isn't built here",
-            );
-        }
-        return None;
-    };
-    check.absolute("/develop/directory", &directory);
-    let restart = wire.restart.unwrap_or_else(|| vec!["**".to_owned()]);
-    for (key, globs) in [("restart", &restart), ("rebuild", &wire.rebuild)] {
-        for (index, glob) in globs.iter().enumerate() {
-            if let Err(error) = globset::Glob::new(glob) {
-                let message = format!("`{glob}` isn't a glob: {}", error.kind());
-                check.fail(&format!("/develop/{key}/{index}"), message);
-            }
-        }
-    }
-    let exclude = wire
-        .exclude
-        .unwrap_or_else(|| build.map(|it| it.exclude.clone()).unwrap_or_default());
-    let stop = wire.stop_timeout.unwrap_or_else(|| "5s".to_owned());
-    let stop_timeout_ms = duration::milliseconds(&stop).unwrap_or_else(|| {
-        container::no_duration("/develop/stopTimeout", &stop, check);
-        0
-    });
-    let dependencies = match wire.dependencies {
-        Some(wire) => Some(dependencies("/develop/dependencies", wire, check)),
-        None => build.and_then(|build| build.dependencies.clone()),
-    };
-    Some(Develop {
-        directory,
-        exclude,
-        dependencies,
-        restart,
-        rebuild: wire.rebuild,
-        command: words(wire.command),
-        environment: variables("/develop/environment", wire.environment, check),
-        in_place: wire.in_place,
-        stop_timeout_ms,
-    })
-}
-
-fn test(wire: Option<wire::Test>, image: &Image, check: &mut Check<'_>) -> Option<Test> {
-    let wire = wire?;
-    if wire.command.is_empty() {
-        check.fail("/test", "`test` lacks `command`");
-    }
-    let from_build = match image {
-        Image::Build(build) => build.dependencies.clone(),
-        Image::Reference(_) => None,
-    };
-    Some(Test {
-        command: words(wire.command),
-        environment: variables("/test/environment", wire.environment, check),
-        dependencies: match wire.dependencies {
-            Some(wire) => Some(dependencies("/test/dependencies", wire, check)),
-            None => from_build,
-        },
-    })
-}
-
-/// Where a service's files come from, as its `source` key says; `None` where it has none.
-pub(crate) fn source(
-    spec: &Node,
-    name: &str,
-    directory: &Path,
-    problems: &mut Vec<crate::problem::Problem>,
-) -> Option<Source> {
-    let node = spec.get("source")?;
-    let wire: wire::Source = serde_json::from_value(node.value(false)).ok()?;
-    let default = || format!("src/{name}");
-    match (wire.path, wire.git, wire.npm) {
-        (Some(path), None, None) => Some(Source::Path(directory.join(path))),
-        (None, Some(git), None) => Some(Source::Git {
-            directory: directory.join(git.directory.unwrap_or_else(default)),
-            url: git.url,
-            reference: git.reference.map(|it| it.0),
-        }),
-        (None, None, Some(npm)) => Some(Source::Npm {
-            directory: directory.join(npm.directory.unwrap_or_else(default)),
-            package: npm.package,
-            version: npm.version.map_or("latest".to_owned(), |it| it.0),
-        }),
-        _ => {
-            let message = "a source is exactly one of `path`, `git` and `npm`";
-            problems.push(crate::problem::Problem::new(message).at(node.at.location()));
-            None
-        }
     }
 }

@@ -7,7 +7,7 @@ use super::catalogue::Catalogue;
 use super::convert;
 use super::facts;
 use super::members::{self, Member};
-use super::merge::merge;
+use super::merge::{merge, settled};
 use super::needs::{self, Need};
 use super::node::{At, Node, Tree};
 use super::repository::{FILE, Files, Repository};
@@ -29,6 +29,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) source: Source,
     pub(crate) repository: Option<&'a Repository>,
     pub(crate) facts: Map<String, Value>,
+    /// Whether all facts could be read; templates would only repeat the problem.
+    pub(crate) complete: bool,
     pub(crate) evidence: Vec<Evidence>,
     pub(crate) needs: Vec<Need>,
 }
@@ -103,9 +105,9 @@ impl<'a> Maker<'a> {
             .is_none_or(|it| it == self.input.directory);
         let repository = if here { None } else { origin.repository };
         let theirs = members::in_repository(repository, member.name.as_deref(), problems);
-        let base = theirs.as_ref().map(|theirs| &theirs.layer);
+        let under = theirs.as_ref().map(|theirs| &theirs.layer);
         let layer = merge(
-            base.unwrap_or(&Node::empty(member.at.clone())),
+            under.unwrap_or(&Node::empty(member.at.clone())),
             &member.layer,
         );
         let named = member.convention.as_ref();
@@ -122,12 +124,14 @@ impl<'a> Maker<'a> {
             Some(name) => merge(&self.catalogue.spec(name)?, &layer),
             None => layer,
         };
+        let spec = settled(&spec);
         let has = |pointer: &str| spec.pointer(pointer).is_some();
         let bare = !origin.stated && has("/container/image") && !has("/develop") && !has("/test");
         if !bare && !files.is_there() {
             problems.push(missing(member, &origin.source));
             return None;
         }
+        let before = problems.len();
         let (facts, read) = facts::facts(&spec, files, &self.early_context(member), problems);
         evidence.extend(read);
         let name = self.name(member, &facts, problems)?;
@@ -139,6 +143,7 @@ impl<'a> Maker<'a> {
             spec,
             source: if bare { Source::None } else { origin.source },
             repository: origin.repository,
+            complete: problems.len() == before,
             facts,
             evidence,
         })
@@ -153,7 +158,7 @@ impl<'a> Maker<'a> {
         files: &Files<'_>,
         problems: &mut Vec<Problem>,
     ) -> Option<(Option<String>, Vec<Evidence>)> {
-        let complete = ["/container/image", "/container/build/base"]
+        let complete = ["/container/image", "/container/build"]
             .iter()
             .any(|pointer| layer.pointer(pointer).is_some());
         if member.listed && !origin.stated {
@@ -171,7 +176,7 @@ impl<'a> Maker<'a> {
                 .hint
                 .unwrap_or_default();
             let hint = format!("give it a `source` or a `convention`; {nearest}");
-            problems.push(Problem::new(message).hint(hint).at(member.at.location()));
+            problems.push(member.problem(message).hint(hint));
             return None;
         }
         if !files.is_there() && !complete {
@@ -189,6 +194,7 @@ impl<'a> Maker<'a> {
                 Some((Some(one.convention.clone()), evidence.collect()))
             }
             [] if complete => Some((None, Vec::new())),
+            [] if files.has_problems() => None,
             [] => {
                 problems.push(self.unrecognised(member, &origin.source));
                 None
@@ -200,7 +206,7 @@ impl<'a> Maker<'a> {
                     names.join(", ")
                 );
                 let hint = format!("say which, such as `convention: {}`", first.convention);
-                problems.push(Problem::new(message).hint(hint).at(member.at.location()));
+                problems.push(member.problem(message).hint(hint));
                 None
             }
         }
@@ -217,12 +223,7 @@ impl<'a> Maker<'a> {
              apiVersion: mwctl/v1\nkind: Service\nname: my-service\nconvention: node\n",
             self.catalogue.looked_for()
         );
-        let problem = Problem::new(message).hint(hint);
-        if member.at.source.text.is_empty() {
-            problem
-        } else {
-            problem.at(member.at.location())
-        }
+        member.problem(message).hint(hint)
     }
 
     /// What a fact's own value may refer to: the neighbours aren't known yet.
@@ -253,7 +254,7 @@ impl<'a> Maker<'a> {
         match ServiceName::new(name.unwrap_or_default()) {
             Ok(name) => Some(name),
             Err(error) => {
-                problems.push(Problem::new(error.to_string()).at(member.at.location()));
+                problems.push(member.problem(error.to_string()));
                 None
             }
         }
@@ -271,5 +272,5 @@ fn missing(member: &Member, source: &Source) -> Problem {
         Source::Git { .. } | Source::Npm { .. } => "`mwctl up` fetches them".to_owned(),
     };
     let message = format!("the files of {name} aren't at {directory}");
-    Problem::new(message).hint(hint).at(member.at.location())
+    member.problem(message).hint(hint)
 }

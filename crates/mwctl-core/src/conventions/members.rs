@@ -28,6 +28,18 @@ pub(crate) struct Member {
     pub(crate) listed: bool,
 }
 
+impl Member {
+    /// A problem with it, at its place unless nobody wrote anything.
+    pub(crate) fn problem(&self, message: impl Into<String>) -> Problem {
+        let problem = Problem::new(message);
+        if self.at.source.text.is_empty() {
+            problem
+        } else {
+            problem.at(self.at.location())
+        }
+    }
+}
+
 /// What a folder's documents describe.
 pub(crate) struct Described<'a> {
     pub(crate) stack: Option<(wire::Stack, &'a Node)>,
@@ -45,15 +57,6 @@ pub(crate) fn described<'a>(
         match member(&document.tree) {
             Ok(member) => members.push(member),
             Err(problem) => problems.push(problem),
-        }
-    }
-    for (index, member) in members.iter().enumerate() {
-        let twice = members[..index]
-            .iter()
-            .any(|other| other.name.is_some() && other.name == member.name);
-        if let (true, Some(name)) = (twice, &member.name) {
-            let message = format!("the service `{name}` is described twice");
-            problems.push(Problem::new(message).at(member.at.location()));
         }
     }
     let stacks: Vec<&Document> = of(Kind::Stack).collect();

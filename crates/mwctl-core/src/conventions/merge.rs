@@ -20,9 +20,36 @@ fn is_data(path: &[&str]) -> bool {
     matches!(path, ["settings", ..] | ["config", "values", ..])
 }
 
-/// `over` laid over `base`.
+/// `over` laid over `base`. Keys without a value stay, to take away what a later base says.
 pub(crate) fn merge(base: &Node, over: &Node) -> Node {
     layer(Some(base), over, &mut Vec::new())
+}
+
+/// The tree without the keys that have no value, once all layers are merged.
+pub(crate) fn settled(node: &Node) -> Node {
+    settle(node, &mut Vec::new())
+}
+
+fn settle<'a>(node: &'a Node, path: &mut Vec<&'a str>) -> Node {
+    let Tree::Map(entries) = &node.tree else {
+        return node.clone();
+    };
+    let mut kept = Vec::new();
+    for entry in entries {
+        path.push(&entry.key);
+        if entry.value.tree != Tree::Null || is_data(path) {
+            let value = settle(&entry.value, path);
+            kept.push(Entry {
+                value,
+                ..entry.clone()
+            });
+        }
+        path.pop();
+    }
+    Node {
+        at: node.at.clone(),
+        tree: Tree::Map(kept),
+    }
 }
 
 fn layer<'a>(base: Option<&'a Node>, over: &'a Node, path: &mut Vec<&'a str>) -> Node {
@@ -30,37 +57,26 @@ fn layer<'a>(base: Option<&'a Node>, over: &'a Node, path: &mut Vec<&'a str>) ->
         return over.clone();
     };
     let exclusive = alternatives(path);
-    let chosen = |key: &str| exclusive.contains(&key) && over.get(key).is_some();
-    let replaced = |key: &str| exclusive.contains(&key) && exclusive.iter().any(|it| chosen(it));
-    let mut merged: Vec<Entry> = base
-        .map(Node::entries)
-        .unwrap_or_default()
+    let given = |key: &&str| over.get(key).is_some_and(|node| node.tree != Tree::Null);
+    let chosen = exclusive.iter().any(given);
+    let base_entries = base.map(Node::entries).unwrap_or_default();
+    let mut merged: Vec<Entry> = base_entries
         .iter()
-        .filter(|entry| over.get(&entry.key).is_some() || !replaced(&entry.key))
+        .filter(|entry| !chosen || !exclusive.contains(&entry.key.as_str()) || given(&&*entry.key))
         .cloned()
         .collect();
     for entry in entries {
         let under = base.and_then(|base| base.get(&entry.key));
         path.push(&entry.key);
-        let keep = entry.value.tree != Tree::Null || is_data(path);
         let value = layer(under, &entry.value, path);
         path.pop();
-        let place = merged.iter().position(|it| it.key == entry.key);
-        match (place, keep) {
-            (Some(place), true) => {
-                merged[place] = Entry {
-                    value,
-                    ..entry.clone()
-                }
-            }
-            (Some(place), false) => {
-                merged.remove(place);
-            }
-            (None, true) => merged.push(Entry {
-                value,
-                ..entry.clone()
-            }),
-            (None, false) => {}
+        let entry = Entry {
+            value,
+            ..entry.clone()
+        };
+        match merged.iter_mut().find(|other| other.key == entry.key) {
+            Some(other) => *other = entry,
+            None => merged.push(entry),
         }
     }
     Node {
@@ -78,7 +94,9 @@ mod tests {
 
     fn merged(base: &str, over: &str) -> String {
         let read = |text| single(Path::new("a.yaml"), text).unwrap();
-        merge(&read(base), &read(over)).value(true).to_string()
+        settled(&merge(&read(base), &read(over)))
+            .value(true)
+            .to_string()
     }
 
     #[test]
@@ -99,6 +117,14 @@ mod tests {
             merged("{config: {values: {m: 1}}}", "{config: {values: {m: }}}"),
             r#"{"config":{"values":{"m":null}}}"#
         );
+    }
+
+    #[test]
+    fn what_is_taken_away_stays_away_through_the_layers_above() {
+        let read = |text| single(Path::new("a.yaml"), text).unwrap();
+        let above = merge(&read("{a: {b: }}"), &read("{a: {c: 1}}"));
+        let all = settled(&merge(&read("{a: {b: 2, d: 3}}"), &above));
+        assert_eq!(all.value(true).to_string(), r#"{"a":{"d":3,"c":1}}"#);
     }
 
     #[test]

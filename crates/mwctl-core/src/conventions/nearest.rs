@@ -8,11 +8,11 @@ pub(crate) fn hint<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) ->
     if let Some(nearest) = nearest(wrong, &known) {
         return Some(format!("did you mean `{nearest}`?"));
     }
-    let list: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();
-    match list.as_slice() {
+    let quoted: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.as_slice() {
         [] => None,
         [only] => Some(format!("valid is {only}")),
-        [most @ .., last] => Some(format!("valid are {} and {last}", most.join(", "))),
+        [others @ .., last] => Some(format!("valid are {} and {last}", others.join(", "))),
     }
 }
 

@@ -50,11 +50,11 @@ pub(crate) fn convert(needs: &[Need]) -> Vec<model::Need> {
 }
 
 /// Unknown, repeated and circular needs, and connections to services that aren't there.
-pub(crate) fn check(drafts: &[Draft<'_>], problems: &mut Vec<Problem>) {
+pub(crate) fn check(drafts: &[Draft<'_>], addable: &[&str], problems: &mut Vec<Problem>) {
     let names: Vec<&str> = drafts.iter().map(|draft| draft.name.as_str()).collect();
     let unknown = |name: &str, at: &At| {
         let mut problem = Problem::new(format!("unknown service `{name}`")).at(at.location());
-        problem.hint = nearest::hint(name, names.iter().copied());
+        problem.hint = nearest::hint(name, names.iter().chain(addable).copied());
         problem
     };
     for draft in drafts {

@@ -127,7 +127,7 @@ fn add_needed<'a>(
         }
         index += 1;
     }
-    needs::check(drafts, problems);
+    needs::check(drafts, &maker.catalogue.without_source(), problems);
 }
 
 fn distinct(drafts: &[draft::Draft<'_>], problems: &mut Vec<Problem>) {
@@ -173,7 +173,10 @@ fn header(
         }
     };
     let stack_name = named("/name", &name);
-    let namespace = named("/namespace", namespace.as_deref().unwrap_or(&name));
+    let namespace = match namespace {
+        Some(namespace) => named("/namespace", &namespace),
+        None => stack_name.clone(),
+    };
     let release = named("/release", release);
     Some(Stack {
         name: stack_name?,
@@ -244,6 +247,9 @@ fn service(
     input: &Input<'_>,
     problems: &mut Vec<Problem>,
 ) -> Option<Service> {
+    if !draft.complete {
+        return None;
+    }
     let own = endpoints
         .iter()
         .find(|endpoint| endpoint.name == draft.name)?;

@@ -264,7 +264,7 @@ mod tests {
         #[test]
         fn no_template_makes_it_panic(text in "[{}%#a-z0-9 .|()\\[\\]'\"+*/~-]{0,40}") {
             let context = Context::new(json!({ "facts": { "a": 1 } }));
-            drop(context.text(&text).is_ok());
+            drop(context.text(&text));
         }
     }
 }

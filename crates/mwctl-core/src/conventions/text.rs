@@ -47,34 +47,42 @@ pub(crate) fn documents(file: &Path, text: &str) -> (Vec<Node>, Vec<Problem>) {
 
 /// Reads one value of JSON or YAML, told apart by the file's name. An empty text is an empty map.
 pub(crate) fn single(file: &Path, text: &str) -> Result<Node, Vec<Problem>> {
-    let json = file
+    let text = text.trim_start_matches('\u{feff}');
+    if file
         .extension()
-        .is_some_and(|extension| extension == "json");
-    // JSON is YAML but for tabs between its tokens; inside its strings a tab is illegal.
-    let spaced = if json {
-        text.replace('\t', " ")
-    } else {
-        String::new()
-    };
-    let (mut nodes, problems) = documents(file, if json { &spaced } else { text });
-    if problems.is_empty() && nodes.len() <= 1 {
+        .is_some_and(|extension| extension == "json")
+    {
+        return json(file, text).map_err(|problem| vec![problem]);
+    }
+    let (mut nodes, mut problems) = documents(file, text);
+    if let Some(second) = nodes.get(1) {
+        let problem = Problem::new("only one document is expected in this file");
+        problems.push(problem.at(second.at.location()));
+    }
+    if problems.is_empty() {
         let start = At::start(&Source::new(file, text));
-        return Ok(nodes.pop().unwrap_or_else(|| Node::empty(start)));
-    }
-    if json && let Ok(value) = serde_json::from_str::<Value>(text) {
-        return Ok(Node::from_value(
-            &value,
-            &At::start(&Source::new(file, text)),
-        ));
-    }
-    Err(if problems.is_empty() {
-        let second = nodes.get(1).map(|node| node.at.location());
-        let mut problem = Problem::new("only one document is expected in this file");
-        problem.location = second;
-        vec![problem]
+        Ok(nodes.pop().unwrap_or_else(|| Node::empty(start)))
     } else {
-        problems
-    })
+        Err(problems)
+    }
+}
+
+fn json(file: &Path, text: &str) -> Result<Node, Problem> {
+    let source = Source::new(file, text);
+    let mut at = At::start(&source);
+    let value: Value = serde_json::from_str(text).map_err(|error| {
+        (at.line, at.column) = (error.line().max(1), error.column().max(1));
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or_default();
+        Problem::new(format!("not valid JSON: {message}")).at(at.location())
+    })?;
+    // JSON is YAML but for tabs between its tokens; inside its strings a tab is illegal. Only this
+    // reading knows places, and where it fails after all, the value is what matters.
+    let (mut nodes, problems) = documents(file, &text.replace('\t', " "));
+    match nodes.pop() {
+        Some(node) if problems.is_empty() => Ok(node),
+        _ => Ok(Node::from_value(&value, &At::start(&source))),
+    }
 }
 
 fn place(location: serde_yaml::Location, source: &Arc<Source>) -> At {
@@ -137,7 +145,11 @@ fn node(raw: Spanned<Raw>, source: &Arc<Source>, problems: &mut Vec<Problem>) ->
                 .map(|item| node(item, source, problems))
                 .collect(),
         ),
-        Raw::Map(pairs) => Tree::Map(entries(pairs, source, problems)),
+        Raw::Map(pairs) => match entries(pairs, source, problems) {
+            Some(entries) => Tree::Map(entries),
+            // A template without quotes was meant: it is reported once, and then taken as one.
+            None => Tree::Text("{{ }}".to_owned()),
+        },
     };
     Node { at, tree }
 }
@@ -146,7 +158,7 @@ fn entries(
     pairs: Vec<(Spanned<Key>, Spanned<Raw>)>,
     source: &Arc<Source>,
     problems: &mut Vec<Problem>,
-) -> Vec<Entry> {
+) -> Option<Vec<Entry>> {
     let mut entries: Vec<Entry> = Vec::with_capacity(pairs.len());
     let mut lines = std::collections::HashMap::new();
     for (key, value) in pairs {
@@ -155,7 +167,7 @@ fn entries(
             let problem = Problem::new("a key must be a text, not a map or list")
                 .hint("put a template into quotes: `\"{{ … }}\"`");
             problems.push(problem.at(at.location()));
-            continue;
+            return None;
         };
         let value = node(value, source, problems);
         if let Some(line) = lines.insert(key.clone(), at.line) {
@@ -166,7 +178,7 @@ fn entries(
         }
         entries.push(Entry { key, at, value });
     }
-    entries
+    Some(entries)
 }
 
 /// A value as the parser gives it, before its place is worked out.

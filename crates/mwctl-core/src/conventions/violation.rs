@@ -99,7 +99,7 @@ fn constants(error: &ValidationError<'_>) -> Vec<Value> {
         .collect()
 }
 
-/// The last step of a pointer as a person would name it: `` `port` `` or `item 2 of `command` ``.
+/// The last step of a pointer as a person would name it: the key, or which item of which list.
 fn subject(pointer: &str) -> String {
     let steps: Vec<String> = super::node::steps(pointer).collect();
     match steps.as_slice() {
@@ -140,6 +140,7 @@ pub(crate) fn kind_of(tree: &Tree) -> &'static str {
     match tree {
         Tree::Null => "empty",
         Tree::Bool(_) => "a truth value",
+        Tree::Number(number) if number.is_f64() => "a fraction",
         Tree::Number(_) => "a number",
         Tree::Text(_) => "a text",
         Tree::List(_) => "a list",

@@ -89,7 +89,13 @@ fn ports(at: &str, wire: &[wire::Port], check: &mut Check<'_>) -> Vec<Port> {
     for (index, port) in wire.iter().enumerate() {
         let pointer = format!("{at}/{index}");
         let name = port.name.clone().unwrap_or_else(|| "http".to_owned());
+        let refused = check.problems.len();
         let number = check.number(&format!("{pointer}/port"), &port.port.0, 1, 65535);
+        let number = if check.problems.len() > refused {
+            0
+        } else {
+            number
+        };
         let legal = name
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -130,7 +136,10 @@ pub(super) fn distinct_ports(main: &Container, helpers: &[Container], check: &mu
     for (at, container) in main.chain(helpers) {
         for (index, port) in container.ports.iter().enumerate() {
             let key = (port.number, port.protocol == Protocol::Tcp);
-            if let Some(other) = taken.insert(key, &container.name) {
+            // A number that was refused is 0 here, and has been reported.
+            if port.number > 0
+                && let Some(other) = taken.insert(key, &container.name)
+            {
                 let number = port.number;
                 let message = format!(
                     "port {number} of `{}` is taken by `{other}` in the same pod",

@@ -1,6 +1,9 @@
 //! Whole folders resolved: what each layer adds, and what is said when something is missing.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
+
+use proptest::prelude::*;
 
 use super::super::{parse, shipped};
 use super::*;
@@ -173,3 +176,88 @@ fn a_needed_redis_is_added_and_known_to_templates() {
     };
     assert_eq!(build.dependencies.as_ref().unwrap().command[1], "ci");
 }
+
+#[test]
+fn the_layers_lie_over_each_other_in_their_order() {
+    let own = "apiVersion: mwctl/v1
+kind: Convention
+name: low
+container: {image: low, environment: {A: low, B: low, C: low, D: low}}
+---
+apiVersion: mwctl/v1
+kind: Convention
+name: high
+extends: low
+container: {environment: {B: high, C: high, D: high}}
+---
+apiVersion: mwctl/v1
+kind: Stack
+name: s
+services:
+  web: {source: {path: web}, container: {environment: {D: entry}}}
+";
+    let service = "apiVersion: mwctl/v1
+kind: Service
+convention: high
+container: {environment: {C: service, D: service}}
+";
+    let stack = resolved(own, &[("/home/me/work/web", &[("mwctl.yaml", service)])]).unwrap();
+    let environment: Vec<String> = stack.services["web"]
+        .main
+        .environment
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    assert_eq!(environment, ["A=low", "B=high", "C=service", "D=entry"]);
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_people_may_write_makes_it_panic(
+        values in proptest::collection::vec((0_usize..KEYS.len(), 0_usize..VALUES.len()), 0..8),
+    ) {
+        let mut text = "apiVersion: mwctl/v1\nkind: Service\nsource: {path: .}\n".to_owned();
+        for (key, value) in values {
+            writeln!(text, "{}: {}", KEYS[key], VALUES[value]).unwrap();
+        }
+        let (own, _) = parse(Path::new("mwctl.yaml"), &text);
+        let repository = Repository { directory: "/x/.".into(), files: BTreeMap::new() };
+        let input = Input {
+            shipped: &shipped(),
+            own: &own,
+            directory: Path::new("/x"),
+            repositories: &[repository],
+            environment: &BTreeMap::new(),
+        };
+        drop(resolve(&input));
+    }
+}
+
+const KEYS: [&str; 12] = [
+    "name",
+    "convention",
+    "container",
+    "helpers",
+    "facts",
+    "config",
+    "settings",
+    "secrets",
+    "needs",
+    "develop",
+    "replicas",
+    "volumes",
+];
+const VALUES: [&str; 12] = [
+    "",
+    "node",
+    "redis",
+    "{image: x, ports: [{port: \"{{ facts.port }}\"}], probes: {readiness: {tcp: {}}}}",
+    "{a: {image: y, user: \"{{ service.port }}\", ports: [{port: 1}, {port: 1}]}}",
+    "{port: [{value: 99999}], a: [{file: '', key: ''}, {}]}",
+    "{path: '', from: ['', mwctl.yaml], values: {a: }, settingsAt: '///~2/0'}",
+    "[redis, x, x, {service: node, condition: eventually}]",
+    "{A: {value: 1}, '': {}}",
+    "{directory: /, restart: ['[', '{'], stopTimeout: 99999999999999999999s}",
+    "-1",
+    "\"{{ services }}\"",
+];

@@ -1,5 +1,6 @@
 //! Reading of texts: places, duplicates, and what is not YAML.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -55,7 +56,7 @@ fn aliases_that_explode_are_refused() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let previous = format!("*a{}, ", level - 1).repeat(9);
-        text.push_str(&format!("a{level}: &a{level} [{previous}]\n"));
+        writeln!(text, "a{level}: &a{level} [{previous}]").unwrap();
     }
     let complaints = complaints(&text);
     assert_eq!(complaints.len(), 1);

@@ -102,6 +102,10 @@ pub(crate) struct Build {
 }
 
 /// A port that a container listens on.
+#[expect(
+    clippy::struct_field_names,
+    reason = "`port: 8080` is what people write"
+)]
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Port {

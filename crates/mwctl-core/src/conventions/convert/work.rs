@@ -1,0 +1,141 @@
+//! Converts and checks how a service is worked on: its source, dependencies, development and tests.
+
+use std::path::Path;
+
+use super::super::check::Check;
+use super::super::node::Node;
+use super::super::{duration, wire};
+use crate::model::{Dependencies, Develop, Image, Source, Test};
+use crate::problem::Problem;
+
+pub(super) fn dependencies(
+    at: &str,
+    wire: wire::Dependencies,
+    check: &mut Check<'_>,
+) -> Dependencies {
+    if wire.command.is_empty() {
+        check.fail(at, "`dependencies` lacks `command`");
+    }
+    for (index, directory) in wire.directories.iter().enumerate() {
+        check.relative(&format!("{at}/directories/{index}"), directory);
+    }
+    for (index, file) in wire.lock_files.iter().enumerate() {
+        check.relative(&format!("{at}/lockFiles/{index}"), file);
+    }
+    Dependencies {
+        command: super::words(wire.command),
+        environment: super::variables(&format!("{at}/environment"), wire.environment, check),
+        inputs: wire.inputs,
+        directories: wire.directories,
+        lock_files: wire.lock_files,
+    }
+}
+
+pub(super) fn develop(
+    source: &Source,
+    wire: Option<wire::Develop>,
+    image: &Image,
+    check: &mut Check<'_>,
+) -> Option<Develop> {
+    let build = match image {
+        Image::Build(build) => Some(build),
+        Image::Reference(_) => None,
+    };
+    source.directory()?;
+    let stated = wire.is_some();
+    let wire = wire.unwrap_or_default();
+    let directory = wire
+        .directory
+        .or_else(|| build.map(|build| build.directory.clone()));
+    let Some(directory) = directory else {
+        if stated {
+            check.fail(
+                "/develop",
+                "`develop` needs a `directory`, since the image isn't built here",
+            );
+        }
+        return None;
+    };
+    check.absolute("/develop/directory", &directory);
+    let restart = wire.restart.unwrap_or_else(|| vec!["**".to_owned()]);
+    for (key, globs) in [("restart", &restart), ("rebuild", &wire.rebuild)] {
+        for (index, glob) in globs.iter().enumerate() {
+            if let Err(error) = globset::Glob::new(glob) {
+                let message = format!("`{glob}` isn't a glob: {}", error.kind());
+                check.fail(&format!("/develop/{key}/{index}"), message);
+            }
+        }
+    }
+    let exclude = wire
+        .exclude
+        .unwrap_or_else(|| build.map(|it| it.exclude.clone()).unwrap_or_default());
+    let stop = wire.stop_timeout.unwrap_or_else(|| "5s".to_owned());
+    let stop_timeout_ms = duration::milliseconds(&stop).unwrap_or_else(|| {
+        super::container::no_duration("/develop/stopTimeout", &stop, check);
+        0
+    });
+    let dependencies = match wire.dependencies {
+        Some(wire) => Some(dependencies("/develop/dependencies", wire, check)),
+        None => build.and_then(|build| build.dependencies.clone()),
+    };
+    Some(Develop {
+        directory,
+        exclude,
+        dependencies,
+        restart,
+        rebuild: wire.rebuild,
+        command: super::words(wire.command),
+        environment: super::variables("/develop/environment", wire.environment, check),
+        in_place: wire.in_place,
+        stop_timeout_ms,
+    })
+}
+
+pub(super) fn test(wire: Option<wire::Test>, image: &Image, check: &mut Check<'_>) -> Option<Test> {
+    let wire = wire?;
+    if wire.command.is_empty() {
+        check.fail("/test", "`test` lacks `command`");
+    }
+    let from_build = match image {
+        Image::Build(build) => build.dependencies.clone(),
+        Image::Reference(_) => None,
+    };
+    Some(Test {
+        command: super::words(wire.command),
+        environment: super::variables("/test/environment", wire.environment, check),
+        dependencies: match wire.dependencies {
+            Some(wire) => Some(dependencies("/test/dependencies", wire, check)),
+            None => from_build,
+        },
+    })
+}
+
+/// Where a service's files come from, as its `source` key says; `None` where it has none.
+pub(crate) fn source(
+    spec: &Node,
+    name: &str,
+    directory: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<Source> {
+    let node = spec.get("source")?;
+    let wire: wire::Source = serde_json::from_value(node.value(false)).ok()?;
+    let default = || format!("src/{name}");
+    match (wire.path, wire.git, wire.npm) {
+        (Some(path), None, None) => Some(Source::Path(directory.join(path))),
+        (None, Some(git), None) => Some(Source::Git {
+            directory: directory.join(git.directory.unwrap_or_else(default)),
+            url: git.url,
+            reference: git.reference.map(|it| it.0),
+        }),
+        (None, None, Some(npm)) => Some(Source::Npm {
+            directory: directory.join(npm.directory.unwrap_or_else(default)),
+            package: npm.package,
+            version: npm.version.map_or("latest".to_owned(), |it| it.0),
+        }),
+        _ => {
+            let message = "a source is exactly one of `path`, `git` and `npm`";
+            problems.push(Problem::new(message).at(node.at.location()));
+            None
+        }
+    }
+}
