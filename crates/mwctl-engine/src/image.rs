@@ -20,6 +20,7 @@ mod exclude;
 mod files;
 mod key;
 mod layer;
+mod prune;
 mod stat;
 
 pub use base::{Base, BaseError, BaseSource, Bases, Defaults};

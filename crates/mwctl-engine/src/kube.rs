@@ -69,6 +69,7 @@ impl Cluster {
         context: &str,
         namespace: &str,
     ) -> Result<Self, Connect> {
+        crate::tls::install_provider();
         let options = KubeConfigOptions {
             context: Some(context.to_owned()),
             ..KubeConfigOptions::default()

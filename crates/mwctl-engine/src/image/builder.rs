@@ -19,6 +19,7 @@ use super::exclude::{Exclude, InvalidPattern};
 use super::files::{self, Content, ReadSource, SourceFile};
 use super::key;
 use super::layer::{self, Entry, PackError, What};
+use super::prune::prune;
 use crate::command::CommandRunner;
 use crate::progress::{Report, Step};
 
@@ -74,6 +75,17 @@ impl Built {
     /// The layers that this build put on its base.
     pub fn own_layers(&self) -> &[BlobDescriptor] {
         &self.image.layers[self.base.layers.len()..]
+    }
+
+    /// The files and folders of the cache that it needs.
+    pub(super) fn parts(&self, cache: &Cache) -> Vec<PathBuf> {
+        let blobs = self.own_layers().iter();
+        let blobs = blobs.chain([&self.manifest, &self.config]);
+        let kept = self.dependencies.iter();
+        blobs
+            .map(|blob| cache.blob(&blob.digest))
+            .chain(kept.map(|key| dependencies::folder(cache, key)))
+            .collect()
     }
 
     /// The command, user and directory that it runs with by itself.
@@ -410,6 +422,7 @@ fn assemble(
         .set_note(&records(&service), key::tag(&planned.key), &built)
         .map_err(failed)?;
     cache.sweep();
+    prune(cache, &service);
     Ok(built)
 }
 

@@ -35,6 +35,7 @@ impl std::fmt::Debug for Registry {
 impl Registry {
     /// Speaks HTTPS to all registries but those in `plain`, as `localhost:5000`.
     pub fn new(plain: Vec<String>) -> Self {
+        crate::tls::install_provider();
         let config = ClientConfig {
             protocol: ClientProtocol::HttpsExcept(plain),
             // Whoever is offline should learn it soon: the node may have the image.
