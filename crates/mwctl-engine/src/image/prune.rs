@@ -54,7 +54,7 @@ fn by_age(folder: &Path) -> Vec<(PathBuf, SystemTime)> {
     let mut found: Vec<_> = entries
         .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.modified().ok()?)))
         .collect();
-    found.sort_by(|a, b| b.1.cmp(&a.1));
+    found.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
     found
 }
 
