@@ -18,10 +18,7 @@ use super::*;
 async fn build(stage: &Stage) -> (Builder, Built) {
     let layout = stage.home().join("layout");
     let put = |text: &str| {
-        let hash: String = Sha256::digest(text)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let hash = hex::encode(Sha256::digest(text));
         let folder = layout.join("blobs/sha256");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(&hash), text).unwrap();
@@ -37,7 +34,7 @@ async fn build(stage: &Stage) -> (Builder, Built) {
     let bases = Bases::new(vec![Arc::new(LocalLayout)]);
     let cache = Cache::new(stage.home().join("cache"));
     let builder = Builder::new(cache, stage.runner(), bases, "amd64");
-    let build = Build {
+    let recipe = Build {
         base: format!("oci-layout:{}", layout.display()),
         directory: "/srv/service".to_owned(),
         user: 1000,
@@ -50,7 +47,7 @@ async fn build(stage: &Stage) -> (Builder, Built) {
     let request = Request {
         service: "service",
         source: &source,
-        build: &build,
+        build: &recipe,
     };
     let built = builder.image(request, &silent).await.unwrap();
     (builder, built)

@@ -1,6 +1,11 @@
 //! The minikube driver against a scripted `minikube` that replays the shapes of its answers, read
 //! in its source. No real minikube is involved: what only a real one can show is not shown here.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed, wherever in it"
+)]
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -256,10 +261,10 @@ async fn a_profile_that_stays_half_written_is_left_out_and_diagnosed() {
 #[tokio::test]
 async fn a_diagnosis_names_the_command_that_helps() {
     let version = json!({"minikubeVersion": "v1.38.1", "commit": "x"});
-    let stale = node("Running", "Running", "Misconfigured");
+    let status = node("Running", "Running", "Misconfigured");
     let stage = Stage::new(&json!({
         "version": {"out": [version]},
-        "status": {"exit": 4, "out": [stale]},
+        "status": {"exit": 4, "out": [status]},
     }));
     stage.write_profile("work", CONFIG);
     let findings = stage.minikube().diagnose("work", None).await;
