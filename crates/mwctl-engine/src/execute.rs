@@ -24,7 +24,7 @@ use crate::kube::wait::{Goal, Wait};
 use crate::kube::{Cluster, apply, wait};
 
 /// How long a deletion may take: longer than a pod's grace period.
-const DELETION: Duration = Duration::from_secs(120);
+const DELETION: Duration = Duration::from_mins(2);
 
 /// Why a step failed, with what to type where that is known.
 #[derive(Debug)]
@@ -194,7 +194,7 @@ async fn carry_out(execution: Execution<'_>, step: &Step) -> Result<(), Failure>
         events.send(Event::StepProgress {
             step: step.id,
             message,
-        })
+        });
     };
     let service = |name: &ServiceName| {
         let found = stack.services.get(name);

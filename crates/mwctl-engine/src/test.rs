@@ -165,7 +165,7 @@ async fn conduct(
         return Err(Test::Gone(name.to_owned()));
     }
     let show = show(cluster, name, &container, output);
-    let (_, code) = tokio::join!(show, ended(cluster, name, &container));
+    let ((), code) = tokio::join!(show, ended(cluster, name, &container));
     code
 }
 

@@ -229,9 +229,10 @@ fn matters(kind: EventKind, full: &Path) -> Matter {
             Matter::File
         }
         EventKind::Create(CreateKind::Folder) => Matter::Folder,
-        EventKind::Create(_) if is_folder() => Matter::Folder,
+        EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) if is_folder() => {
+            Matter::Folder
+        }
         EventKind::Create(_) if created_whole(full) => Matter::File,
-        EventKind::Modify(ModifyKind::Name(_)) if is_folder() => Matter::Folder,
         EventKind::Modify(ModifyKind::Name(_)) => Matter::File,
         EventKind::Modify(ModifyKind::Metadata(_)) if !is_folder() => Matter::File,
         // Where no close is reported, a write is all there is to see.

@@ -120,20 +120,19 @@ impl Workshop {
     ) -> Result<Built, Failure> {
         let report = |sign: Progress| progress(in_words(sign));
         let planned = self.lock().get(reference).cloned();
-        let built = match planned {
-            Some(planned) => self.builder.build(planned, &report).await,
-            None => {
-                let (build, source) = recipe(service).ok_or(NoRecipe)?;
-                let request = Request {
-                    service: service.name.as_str(),
-                    source: &source,
-                    build,
-                };
-                self.builder.image(request, &report).await
-            }
+        let built = if let Some(planned) = planned {
+            self.builder.build(planned, &report).await
+        } else {
+            let (build, source) = recipe(service).ok_or(NoRecipe)?;
+            let request = Request {
+                service: service.name.as_str(),
+                source: &source,
+                build,
+            };
+            self.builder.image(request, &report).await
         };
         let built = built.map_err(|error| Failure {
-            hint: joined(error.hints()),
+            hint: joined(&error.hints()),
             error: error.into(),
         })?;
         if built.reference() != reference {
@@ -169,7 +168,7 @@ impl Images for Workshop {
     ) -> Result<(), Failure> {
         let built = self.make(service, reference, progress).await?;
         let failed = |hints: Vec<String>, error| Failure {
-            hint: joined(hints),
+            hint: joined(&hints),
             error,
         };
         let delivery = match &self.delivery {
@@ -211,7 +210,7 @@ struct NoRecipe;
 #[error("its files changed while its image was made; try again")]
 struct ChangedMeanwhile;
 
-fn joined(hints: Vec<String>) -> Option<String> {
+fn joined(hints: &[String]) -> Option<String> {
     (!hints.is_empty()).then(|| hints.join("\n"))
 }
 

@@ -55,7 +55,10 @@ impl Rules {
             .dependencies
             .iter()
             .flat_map(|dependencies| &dependencies.directories);
-        for line in std::iter::once(".git/".to_owned())
+        // The description is for us and no part of the service.
+        let own = [".git/".to_owned(), "/mwctl.yaml".to_owned()];
+        for line in own
+            .into_iter()
             .chain(ignored.iter().cloned())
             .chain(directories.map(|directory| format!("/{directory}/")))
             .chain(develop.exclude.iter().cloned())

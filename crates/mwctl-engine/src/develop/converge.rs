@@ -56,7 +56,7 @@ pub async fn converge(
                         continue;
                     };
                     let entry = wire::entry(&path, &content.node);
-                    for message in wire::parts(UPDATE, vec![(entry, content.bytes)], Vec::new()) {
+                    for message in wire::parts(UPDATE, vec![(entry, content.bytes)], &[]) {
                         send(conversation, message)?;
                     }
                 }

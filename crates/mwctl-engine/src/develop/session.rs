@@ -14,7 +14,7 @@ mod lock_files;
 mod reports;
 pub(crate) mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
@@ -425,7 +425,7 @@ impl Loop<'_> {
             }
         }
         let messages = match self.converging {
-            Some((number, wire)) if number == update => wire::parts(wire, contents, delete),
+            Some((number, wire)) if number == update => wire::parts(wire, contents, &delete),
             _ => {
                 let wire = self.wire();
                 self.reports.copying(update, wire);
@@ -462,7 +462,7 @@ impl Loop<'_> {
             }
             Seen::Everything => {
                 let walk = checkout::walk(&self.subject.root, "", self.state.rules())?;
-                let mut paths: std::collections::BTreeSet<String> = walk.tree.into_keys().collect();
+                let mut paths: BTreeSet<String> = walk.tree.into_keys().collect();
                 paths.extend(self.state.desired().keys().cloned());
                 self.event(CoreEvent::Changed(paths));
             }
@@ -644,8 +644,8 @@ impl Loop<'_> {
             let now = self.now();
             let step = self.step(true).unwrap_or_default();
             let update = u64::MAX - wire;
-            let inputs = step.inputs.iter().cloned().collect();
-            self.reports.commit(update, now, inputs, Some(wire));
+            self.reports
+                .commit(update, now, BTreeSet::new(), Some(wire));
             self.send(wire::run_step(wire, step));
         }
     }

@@ -159,7 +159,7 @@ async fn watch(
     }
 }
 
-/// The pods that count: those of the newest ReplicaSet that aren't leaving.
+/// The pods that count: those of the newest `ReplicaSet` that aren't leaving.
 fn current(pods: &BTreeMap<String, Pod>) -> Vec<ObservedPod> {
     let staying = pods
         .values()

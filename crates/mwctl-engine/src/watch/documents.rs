@@ -32,10 +32,10 @@ impl DocumentWatch {
         let mut watcher =
             notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
                 let Ok(event) = event else { return };
-                let named = |path: &std::path::PathBuf| {
+                let concerned = |path: &std::path::PathBuf| {
                     path.file_name().is_some_and(|name| names.contains(name))
                 };
-                if is_save(event.kind) && event.paths.iter().any(named) {
+                if is_save(event.kind) && event.paths.iter().any(concerned) {
                     // Nobody listens at the very end.
                     let _nobody_listens = saved_tx.send(());
                 }

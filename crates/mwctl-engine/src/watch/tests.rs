@@ -34,10 +34,10 @@ fn watch(root: &Path) -> Watch {
 async fn until(watch: &mut Watch, path: &str) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
     while !seen.contains(path) {
-        match tokio::time::timeout(Duration::from_secs(10), watch.next()).await {
-            Ok(Seen::Paths(paths)) => seen.extend(paths),
-            Ok(other) => panic!("unexpected: {other:?}"),
-            Err(_) => panic!("`{path}` was not seen, only {seen:?}"),
+        let next = tokio::time::timeout(Duration::from_secs(10), watch.next()).await;
+        match next.unwrap_or_else(|late| panic!("`{path}` was not seen, only {seen:?}: {late}")) {
+            Seen::Paths(paths) => seen.extend(paths),
+            other => panic!("unexpected: {other:?}"),
         }
     }
     seen

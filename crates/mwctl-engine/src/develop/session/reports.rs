@@ -71,9 +71,8 @@ impl Reports {
     /// A phase was reached.
     pub(super) fn phase(&mut self, wire: u64, phase: &AgentPhase, now: Duration) {
         let name = match phase {
-            AgentPhase::DependenciesStarted => return,
             AgentPhase::DependenciesDone { .. } => "dependencies",
-            AgentPhase::Stopping => return,
+            AgentPhase::DependenciesStarted | AgentPhase::Stopping => return,
             AgentPhase::Killed => "killed",
             AgentPhase::Stopped => "stopped",
             AgentPhase::Started { .. } => "started",

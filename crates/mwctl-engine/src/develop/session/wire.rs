@@ -71,11 +71,7 @@ pub(crate) fn edit(
 }
 
 /// Contents for an update whose commit comes separately.
-pub(crate) fn parts(
-    wire: u64,
-    contents: Vec<(Entry, Vec<u8>)>,
-    delete: Vec<String>,
-) -> Vec<ToAgent> {
+pub(crate) fn parts(wire: u64, contents: Vec<(Entry, Vec<u8>)>, delete: &[String]) -> Vec<ToAgent> {
     let mut messages = Vec::new();
     for (entry, bytes) in contents {
         messages.extend(transfer::put(wire, entry, &bytes));
