@@ -227,7 +227,8 @@ fn update(update: &Update) -> String {
         let _infallible = write!(what, " and {} more", update.paths.len() - NAMED_PATHS);
     }
     if what.is_empty() {
-        "restart".clone_into(&mut what);
+        let installed = update.phases.iter().any(|phase| phase.name == "dependencies");
+        what = if installed { "dependencies" } else { "restart" }.to_owned();
     }
     let phases: Vec<String> = update
         .phases
