@@ -15,18 +15,19 @@ use std::pin::pin;
 use std::time::Duration;
 
 use mwctl_core::manifest::container_name;
-use mwctl_core::model::{Service, Stack};
+use mwctl_core::model::{Condition, Service, Stack};
 use mwctl_core::name::ServiceName;
 use mwctl_core::plan::PlanOptions;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::session::{self, Control, Options, Session, Subject};
+use super::session::{self, Arrived, Control, Options, Session, Subject};
 use crate::deploy::{Prepare, Prepared, Wanted, leave, prepare};
 use crate::event::{Event, Events};
-use crate::execute::{Execution, execute, told};
+use crate::execute::{Execution, execute, reach, told};
 use crate::kube::pods::{develop_selector, selector};
+use crate::kube::wait::Wait;
 use crate::kube::{Cluster, Request, forward, logs};
 use crate::watch::{DocumentWatch, WatchCheckout};
 use crate::workshop::Workshop;
@@ -96,11 +97,11 @@ pub async fn conduct(plan: Plan<'_>, mut workspace: Workspace) -> Result<(), Con
     let prepared = prepare(plan.cluster, plan.workshop, wanted(&plan, &workspace)).await?;
     // sessions --a service needs a new image--> here
     let (rebuild_tx, mut rebuild_rx) = mpsc::unbounded_channel();
-    // sessions --a service's tree has arrived--> here
-    let (synced_tx, mut synced_rx) = mpsc::unbounded_channel();
-    let mut running = start(&plan, &workspace, &rebuild_tx, &synced_tx)?;
+    // sessions --a service's tree has arrived, or its pod can't start--> here
+    let (arrived_tx, mut arrived_rx) = mpsc::unbounded_channel();
+    let mut running = start(&plan, &workspace, &rebuild_tx, &arrived_tx)?;
     let mut documents = DocumentWatch::new(&workspace.root, document_names(&workspace))?;
-    let mut synced = BTreeSet::new();
+    let mut settled: BTreeMap<ServiceName, bool> = BTreeMap::new();
     let mut deployed = false;
     let mut next = Some(prepared);
     loop {
@@ -113,7 +114,7 @@ pub async fn conduct(plan: Plan<'_>, mut workspace: Workspace) -> Result<(), Con
                 tokio::select! {
                     complete = &mut execution => break complete,
                     Some(ended) = running.sessions.join_next() => over(ended)?,
-                    Some(name) = synced_rx.recv() => drop(synced.insert(name)),
+                    Some(arrived) = arrived_rx.recv() => note(&mut settled, arrived),
                 }
             };
             if plan.finish.is_cancelled() {
@@ -122,15 +123,30 @@ pub async fn conduct(plan: Plan<'_>, mut workspace: Workspace) -> Result<(), Con
             if !complete && !deployed {
                 return Err(Conduct::Deployment);
             }
+            if !deployed {
+                // Not sooner: until now, what is ready is what was there before.
+                for service in plan
+                    .services
+                    .iter()
+                    .filter_map(|name| stack.services.get(name))
+                {
+                    watch_over(&plan, &stack, service, &arrived_tx, &mut running.companions);
+                }
+            }
             deployed = true;
         }
-        if plan.detach && plan.services.iter().all(|name| synced.contains(name)) {
-            return Ok(());
+        if plan.detach && plan.services.iter().all(|name| settled.contains_key(name)) {
+            let live = settled.values().all(|live| *live);
+            return if live {
+                Ok(())
+            } else {
+                Err(Conduct::Deployment)
+            };
         }
         tokio::select! {
             () = plan.finish.cancelled() => break,
             Some(ended) = running.sessions.join_next() => over(ended)?,
-            Some(name) = synced_rx.recv() => drop(synced.insert(name)),
+            Some(arrived) = arrived_rx.recv() => note(&mut settled, arrived),
             Some(service) = rebuild_rx.recv() => {
                 let service: Service = service;
                 plan.events.notice(Some(&service.name), "making a new image");
@@ -161,6 +177,10 @@ pub async fn conduct(plan: Plan<'_>, mut workspace: Workspace) -> Result<(), Con
         });
     }
     Ok(())
+}
+
+fn note(settled: &mut BTreeMap<ServiceName, bool>, arrived: Arrived) {
+    settled.insert(arrived.service, arrived.live);
 }
 
 fn over(
@@ -201,7 +221,8 @@ async fn carry_out(plan: &Plan<'_>, stack: &Stack, prepared: &Prepared) -> bool 
         timeout: plan.timeout,
         events: plan.events,
         cancel: plan.finish,
-        wait: true,
+        // A developed service is watched by its companion: its process may well be broken for now.
+        wait: false,
     })
     .await;
     outcome.is_complete() && prepared.plan.obstacles().next().is_none()
@@ -222,7 +243,7 @@ fn start(
     plan: &Plan<'_>,
     workspace: &Workspace,
     rebuild_tx: &mpsc::UnboundedSender<Service>,
-    synced_tx: &mpsc::UnboundedSender<ServiceName>,
+    arrived_tx: &mpsc::UnboundedSender<Arrived>,
 ) -> Result<Running, Conduct> {
     let mut running = Running {
         sessions: JoinSet::new(),
@@ -239,13 +260,13 @@ fn start(
         let (control_tx, control_rx) = mpsc::unbounded_channel();
         running.controls.insert(name.clone(), control_tx);
         let (cluster, options) = (plan.cluster.clone(), plan.options.clone());
-        let (events, rebuild_tx, synced_tx) =
-            (plan.events.clone(), rebuild_tx.clone(), synced_tx.clone());
+        let (events, rebuild_tx, arrived_tx) =
+            (plan.events.clone(), rebuild_tx.clone(), arrived_tx.clone());
         running.sessions.spawn(async move {
             let reports = session::Reporting {
                 events: &events,
                 rebuild_tx,
-                synced_tx,
+                arrived_tx,
             };
             session::run(&cluster, subject, &options, reports, control_rx).await
         });
@@ -296,6 +317,42 @@ fn accompany(plan: &Plan<'_>, stack: &Stack, service: &Service, companions: &mut
             }
         });
     }
+}
+
+/// Tells when a pod can't start at all. That its process isn't ready yet is no news while it is
+/// developed: the session tells what happens to it.
+fn watch_over(
+    plan: &Plan<'_>,
+    stack: &Stack,
+    service: &Service,
+    arrived_tx: &mpsc::UnboundedSender<Arrived>,
+    companions: &mut JoinSet<()>,
+) {
+    let (cluster, stack, service) = (plan.cluster.clone(), stack.clone(), service.clone());
+    let (events, arrived_tx) = (plan.events.clone(), arrived_tx.clone());
+    let (timeout, detach) = (plan.timeout, plan.detach);
+    companions.spawn(async move {
+        let quiet = |_: String| {};
+        let ready = reach(
+            &cluster,
+            &stack,
+            &service,
+            Condition::Ready,
+            timeout,
+            &quiet,
+        )
+        .await;
+        let Err(failure) = ready else { return };
+        let stuck = matches!(failure.error.downcast_ref::<Wait>(), Some(Wait::Stuck(_)));
+        if stuck || detach {
+            events.send(told("start", Some(service.name.clone()), &failure));
+            // Who develops goes on; who only waits for the end has it.
+            drop(arrived_tx.send(Arrived {
+                service: service.name,
+                live: false,
+            }));
+        }
+    });
 }
 
 fn document_names(workspace: &Workspace) -> BTreeSet<OsString> {

@@ -100,8 +100,17 @@ pub struct Reporting<'a> {
     pub events: &'a Events,
     /// Hears when sync can't express a change.
     pub rebuild_tx: mpsc::UnboundedSender<Service>,
-    /// Hears each time the whole tree has arrived and the process runs with it.
-    pub synced_tx: mpsc::UnboundedSender<ServiceName>,
+    /// Hears each time the whole tree has arrived.
+    pub arrived_tx: mpsc::UnboundedSender<Arrived>,
+}
+
+/// A service's whole tree has arrived in its container.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Arrived {
+    /// The service.
+    pub service: ServiceName,
+    /// Whether its process runs with it.
+    pub live: bool,
 }
 
 /// What a session can be told while it runs.
@@ -148,7 +157,7 @@ struct Loop<'a> {
     lock_files: LockFiles,
     next_wire: u64,
     rebuild_tx: mpsc::UnboundedSender<Service>,
-    synced_tx: mpsc::UnboundedSender<ServiceName>,
+    arrived_tx: mpsc::UnboundedSender<Arrived>,
     /// The wire's number of the commit that ends a comparison.
     settling: Option<u64>,
     apply: Option<Apply>,
@@ -176,7 +185,7 @@ pub async fn run(
     let Reporting {
         events,
         rebuild_tx,
-        synced_tx,
+        arrived_tx,
     } = reporting;
     let rules = rules(&subject)?;
     let walk = checkout::walk(&subject.root, "", &rules)?;
@@ -198,7 +207,7 @@ pub async fn run(
         lock_files: LockFiles::default(),
         next_wire: 0,
         rebuild_tx,
-        synced_tx,
+        arrived_tx,
         settling: None,
         apply: None,
         in_sync: false,
@@ -569,7 +578,8 @@ impl Loop<'_> {
                 self.tell_finished();
                 if self.settling.take_if(|wire| *wire == update).is_some() {
                     // Nobody may be interested any more.
-                    drop(self.synced_tx.send(service));
+                    let live = matches!(outcome, Outcome::Live | Outcome::Synchronised);
+                    drop(self.arrived_tx.send(Arrived { service, live }));
                 }
             }
             FromAgent::StepOutput { bytes, .. } => {

@@ -5,9 +5,10 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Api;
+use kube::api::ListParams;
 use kube::runtime::{WatchStreamExt, watcher};
 use mwctl_core::manifest::ObjectId;
 use mwctl_core::model::{Condition, Service};
@@ -147,6 +148,7 @@ async fn watch(
             return Ok(());
         }
         if hopeless(seen)
+            && concerns_current(cluster, goal, seen).await
             && let Some(cause) = cause(cluster, goal, seen).await
         {
             return Err(Wait::Stuck(Box::new(cause)));
@@ -206,6 +208,51 @@ fn hopeless(seen: &Seen) -> bool {
                     | "StartError"
             ))
     }) || seen.observed.pods.is_empty() && seen.observed.events.iter().any(|warning| warning.reason == "FailedCreate")
+}
+
+/// Whether the pods that were seen are of the current description: right after a change, those of the
+/// one before are still there, and their troubles are no news.
+async fn concerns_current(cluster: &Cluster, goal: &Goal<'_>, seen: &Seen) -> bool {
+    if seen.observed.pods.is_empty() {
+        return true;
+    }
+    let name = goal.deployment.name.as_str();
+    let Some(hash) = current_hash(cluster, goal).await else {
+        return false;
+    };
+    let prefix = format!("{name}-{hash}-");
+    seen.observed
+        .pods
+        .iter()
+        .all(|pod| pod.name.starts_with(&prefix))
+}
+
+/// The hash in the names of the pods of the Deployment's current revision, once there is one.
+async fn current_hash(cluster: &Cluster, goal: &Goal<'_>) -> Option<String> {
+    const REVISION: &str = "deployment.kubernetes.io/revision";
+    let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let deployment = deployments.get(&goal.deployment.name).await.ok()?;
+    let seen = deployment.status.as_ref()?.observed_generation?;
+    if seen < deployment.metadata.generation? {
+        return None;
+    }
+    let revision = deployment.metadata.annotations.as_ref()?.get(REVISION)?;
+    let sets: Api<ReplicaSet> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let found = sets.list(&ListParams::default()).await.ok()?;
+    let owned = |set: &ReplicaSet| {
+        let owners = set.metadata.owner_references.as_deref().unwrap_or_default();
+        owners
+            .iter()
+            .any(|owner| Some(&owner.uid) == deployment.metadata.uid.as_ref())
+    };
+    let current = found.items.into_iter().filter(owned).find(|set| {
+        set.metadata
+            .annotations
+            .as_ref()
+            .and_then(|all| all.get(REVISION))
+            == Some(revision)
+    })?;
+    current.metadata.labels?.get("pod-template-hash").cloned()
 }
 
 async fn cause(cluster: &Cluster, goal: &Goal<'_>, seen: &Seen) -> Option<Cause> {
