@@ -161,6 +161,10 @@ pub struct Up {
 
 /// `mwctl develop`.
 #[derive(Args, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub struct Develop {
     /// The services; may be left out where there is only one to develop.
     #[arg(value_name = "SERVICE")]
@@ -374,7 +378,7 @@ mod tests {
     #[test]
     fn a_time_has_a_unit_or_is_in_seconds() {
         assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("5m"), Ok(Duration::from_mins(5)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         for wrong in ["", "m", "5 m", "-1s", "5d", "99999999999999999999"] {
             assert!(duration(wrong).is_err(), "{wrong:?} was accepted");

@@ -34,7 +34,7 @@ pub(crate) async fn run(command: Command, run: &Invocation) -> Result<Exit, Comm
         Command::Exec(arguments) => exec::run(run, &arguments).await,
         Command::Forward(arguments) => forward::run(run, &arguments).await,
         Command::Plan(arguments) => plan::run(run, &arguments).await,
-        Command::Render(arguments) => render::run(run, &arguments).await,
+        Command::Render(arguments) => render::run(run, &arguments),
         Command::Lint(arguments) => lint::run(run, &arguments),
         Command::Restart(arguments) => restart::run(run, &arguments).await,
         Command::Down(arguments) => down::run(run, &arguments).await,

@@ -79,11 +79,7 @@ impl Environment {
             .unwrap_or_else(|| home.join(".cache"))
             .join("mwctl");
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-        let host = host
-            .as_deref()
-            .map(str::trim)
-            .unwrap_or("localhost")
-            .to_owned();
+        let host = host.as_deref().map_or("localhost", str::trim).to_owned();
         let user = text("USER")
             .or_else(|| text("LOGNAME"))
             .unwrap_or_else(|| "someone".into());

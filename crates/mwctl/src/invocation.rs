@@ -45,7 +45,7 @@ impl Invocation {
     }
 
     /// Runs external programs with the user's environment.
-    pub(crate) fn runner(&self) -> Arc<dyn CommandRunner> {
+    pub(crate) fn runner() -> Arc<dyn CommandRunner> {
         Arc::new(ProcessRunner::new())
     }
 
@@ -53,7 +53,7 @@ impl Invocation {
     pub(crate) fn workspace(&self) -> Result<Workspace, CommandError> {
         self.load().map_err(|error| match error {
             Load::Problems(problems) => CommandError::problems(problems),
-            error => CommandError::failure(error),
+            error @ Load::Read(_) => CommandError::failure(error),
         })
     }
 
@@ -143,7 +143,7 @@ impl Invocation {
             profile: found.profile(&context.kind),
             architecture: &architecture,
             cache: self.cache(),
-            runner: self.runner(),
+            runner: Self::runner(),
         })
         .await;
         Ok(Target { cluster, workshop })

@@ -18,7 +18,7 @@ use crate::error::{CommandError, Kind, causes};
 
 /// How answers and events are shown.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
-pub(crate) enum Output {
+pub enum Output {
     /// For people.
     #[default]
     Human,
@@ -28,7 +28,7 @@ pub(crate) enum Output {
 
 /// When colours are used.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
-pub(crate) enum Color {
+pub enum Color {
     /// When the stream is a terminal and `NO_COLOR` isn't set.
     #[default]
     Auto,
@@ -82,6 +82,10 @@ impl Ui {
     }
 
     /// Writes text to stdout as it is.
+    #[expect(
+        clippy::unused_self,
+        reason = "whoever writes has been given the terminal"
+    )]
     pub(crate) fn print(&self, text: &str) {
         let mut stdout = anstream::stdout().lock();
         // Whoever closed the pipe has read enough.

@@ -31,7 +31,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Down) -> Result<Exit, Comm
         stack,
         plan: &plan,
         images: &target.workshop,
-        timeout: Duration::from_secs(300),
+        timeout: Duration::from_mins(5),
         events: &run.ui.events(),
         cancel: &run.interrupt.finish,
         wait: true,

@@ -41,7 +41,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Exec) -> Result<Exit, Comm
     } else {
         None
     };
-    let (size_tx, size_rx) = watch::channel(raw.as_ref().map_or((80, 24), Raw::size));
+    let (size_tx, size_rx) = watch::channel(raw.as_ref().map_or((80, 24), |_| Raw::size()));
     let streams = Streams {
         input: Some(tokio::io::stdin()),
         output: tokio::io::stdout(),

@@ -1,5 +1,6 @@
 //! `mwctl lint`: all problems of descriptions at once, with file, line and column.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use mwctl_core::problem::Problem;
@@ -25,7 +26,8 @@ struct Answer {
 #[serde(rename_all = "camelCase")]
 struct Conclusion {
     service: String,
-    conclusion: String,
+    #[serde(rename = "conclusion")]
+    text: String,
     file: PathBuf,
     line: usize,
 }
@@ -73,7 +75,7 @@ fn check(path: &Path, answer: &mut Answer) -> Result<(), CommandError> {
                     .evidence
                     .extend(service.evidence.iter().map(|evidence| Conclusion {
                         service: service.name.to_string(),
-                        conclusion: evidence.conclusion.clone(),
+                        text: evidence.conclusion.clone(),
                         file: evidence.file.clone(),
                         line: evidence.line,
                     }));
@@ -92,11 +94,7 @@ fn text(answer: &Answer) -> String {
     let mut text = String::new();
     for found in &answer.evidence {
         let place = dim(&format!("{}:{}", found.file.display(), found.line));
-        text.push_str(&format!(
-            "{} {}  {place}\n",
-            bold(&found.service),
-            found.conclusion
-        ));
+        let _infallible = writeln!(text, "{} {}  {place}", bold(&found.service), found.text);
     }
     text.push_str(&good("no problems"));
     text.push('\n');

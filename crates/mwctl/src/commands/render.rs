@@ -7,7 +7,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::invocation::{Invocation, select};
 
-pub(super) async fn run(run: &Invocation, arguments: &Render) -> Result<Exit, CommandError> {
+pub(super) fn run(run: &Invocation, arguments: &Render) -> Result<Exit, CommandError> {
     let workspace = run.workspace()?;
     let services = select(&workspace.stack, &arguments.services)?;
     // Without a cluster nobody knows the base's digest, which is part of an image's name: images

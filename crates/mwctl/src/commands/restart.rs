@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::invocation::{Invocation, select, unreachable};
 
 /// How long a service may take to be ready again.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(5);
 
 pub(super) async fn run(run: &Invocation, arguments: &Services) -> Result<Exit, CommandError> {
     let workspace = run.workspace()?;

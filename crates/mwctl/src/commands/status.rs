@@ -1,5 +1,7 @@
 //! `mwctl status`: what runs, in which form, and what is wrong with what doesn't.
 
+use std::fmt::Write as _;
+
 use mwctl_core::manifest::Form;
 use mwctl_core::model::{Service, Stack};
 use mwctl_core::observed::{Cause, Observed, ObservedPod, Progress, diagnose};
@@ -125,18 +127,18 @@ fn text(answer: &Answer) -> String {
     let mut text = format!("{} {}\n{}\n", answer.stack, dim(&place), table.trim_fmt());
     for row in &answer.services {
         let Some(cause) = &row.cause else { continue };
-        text.push_str(&format!("\n{} {}\n", bad("error:"), cause.summary));
+        let _infallible = writeln!(text, "\n{} {}", bad("error:"), cause.summary);
         for line in &cause.detail {
-            text.push_str(&format!("  {} {line}\n", dim("|")));
+            let _infallible = writeln!(text, "  {} {line}", dim("|"));
         }
-        text.push_str(&format!("  {} {}\n", accent("try:"), cause.hint));
+        let _infallible = writeln!(text, "  {} {}", accent("try:"), cause.hint);
     }
     if answer
         .services
         .iter()
         .all(|row| row.progress == Progress::Ready)
     {
-        text.push_str(&format!("{}\n", good("everything is ready")));
+        let _infallible = writeln!(text, "{}", good("everything is ready"));
     }
     text
 }

@@ -141,7 +141,7 @@ fn tell(run: &Invocation, workspace: &Workspace, plan: &Plan, outcome: &Outcome)
 
 /// Fetches the sources that are missing.
 pub(super) async fn fetch(run: &Invocation) -> Result<(), CommandError> {
-    let runner = run.runner();
+    let runner = Invocation::runner();
     for source in run.sources()? {
         let report = |sign: Progress| tracing::debug!("{sign:?}");
         let fetching = source::fetch(&source, runner.as_ref(), &report);

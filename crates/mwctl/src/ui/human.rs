@@ -227,8 +227,12 @@ fn update(update: &Update) -> String {
         let _infallible = write!(what, " and {} more", update.paths.len() - NAMED_PATHS);
     }
     if what.is_empty() {
-        let installed = update.phases.iter().any(|phase| phase.name == "dependencies");
-        what = if installed { "dependencies" } else { "restart" }.to_owned();
+        let had = |name: &str| update.phases.iter().any(|phase| phase.name == name);
+        what.push_str(match () {
+            () if had("dependencies") => "dependencies",
+            () if had("stopped") => "restart",
+            () => "start",
+        });
     }
     let phases: Vec<String> = update
         .phases

@@ -22,7 +22,7 @@ impl Raw {
     }
 
     /// Columns and rows.
-    pub(crate) fn size(&self) -> (u16, u16) {
+    pub(crate) fn size() -> (u16, u16) {
         tcgetwinsize(io::stdout()).map_or((80, 24), |size| (size.ws_col, size.ws_row))
     }
 
@@ -32,7 +32,7 @@ impl Raw {
             return std::future::pending().await;
         };
         while changes.recv().await.is_some() {
-            size_tx.send_replace(self.size());
+            size_tx.send_replace(Self::size());
         }
     }
 }
@@ -40,6 +40,6 @@ impl Raw {
 impl Drop for Raw {
     fn drop(&mut self) {
         // Nothing can be done for a terminal that is gone.
-        drop(tcsetattr(io::stdin(), OptionalActions::Now, &self.before));
+        let _restored = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
     }
 }

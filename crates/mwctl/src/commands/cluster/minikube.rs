@@ -1,5 +1,7 @@
 //! Starting, stopping and diagnosing a minikube profile, with its own words as progress.
 
+use std::fmt::Write as _;
+
 use mwctl_core::minikube::{Event, Finding, StartOptions};
 use mwctl_engine::cluster::minikube::{Minikube, MinikubeError};
 use serde::Serialize;
@@ -29,13 +31,14 @@ fn failed(error: MinikubeError) -> CommandError {
 
 fn tell(run: &Invocation, event: &Event) {
     match event {
-        Event::Step { message, .. } => run.ui.events().notice(None, message.trim()),
         Event::Download { artifact } => {
             run.ui
                 .events()
                 .notice(None, format!("downloading {artifact}"));
         }
-        Event::Warning { message } => run.ui.events().notice(None, message.trim()),
+        Event::Step { message, .. } | Event::Warning { message } => {
+            run.ui.events().notice(None, message.trim());
+        }
         other => tracing::debug!("{other:?}"),
     }
 }
@@ -45,7 +48,7 @@ pub(super) async fn start(
     profile: &str,
     driver: Option<&str>,
 ) -> Result<Exit, CommandError> {
-    let minikube = Minikube::new(run.runner(), run.minikube_home());
+    let minikube = Minikube::new(Invocation::runner(), run.minikube_home());
     let known = minikube.profile(profile).await.is_some();
     let driver = match driver {
         Some(driver) => Some(driver.to_owned()),
@@ -70,7 +73,7 @@ pub(super) async fn start(
 }
 
 pub(super) async fn stop(run: &Invocation, profile: &str) -> Result<Exit, CommandError> {
-    let minikube = Minikube::new(run.runner(), run.minikube_home());
+    let minikube = Minikube::new(Invocation::runner(), run.minikube_home());
     minikube
         .stop(profile, &|event| tell(run, event))
         .await
@@ -80,7 +83,7 @@ pub(super) async fn stop(run: &Invocation, profile: &str) -> Result<Exit, Comman
 }
 
 pub(super) async fn diagnose(run: &Invocation, profile: &str) -> Result<Exit, CommandError> {
-    let minikube = Minikube::new(run.runner(), run.minikube_home());
+    let minikube = Minikube::new(Invocation::runner(), run.minikube_home());
     let findings = minikube.diagnose(profile, None).await;
     let rows: Vec<Row> = findings
         .into_iter()
@@ -103,9 +106,9 @@ fn text(rows: &[Row]) -> String {
         } else {
             good("✓")
         };
-        text.push_str(&format!("{mark} {}\n", row.what));
+        let _infallible = writeln!(text, "{mark} {}", row.what);
         if let Some(cure) = &row.cure {
-            text.push_str(&format!("  {} {cure}\n", accent("try:")));
+            let _infallible = writeln!(text, "  {} {cure}", accent("try:"));
         }
     }
     text
