@@ -162,6 +162,8 @@ struct Loop<'a> {
     settling: Option<u64>,
     apply: Option<Apply>,
     in_sync: bool,
+    /// Whether the end of the process has been told since the last commit.
+    told_exit: bool,
 }
 
 /// How far a requested dependency step is.
@@ -211,6 +213,7 @@ pub async fn run(
         settling: None,
         apply: None,
         in_sync: false,
+        told_exit: false,
         subject,
     };
     let mut pods = pin!(follow(cluster, &this.subject.selector.clone()));
@@ -399,6 +402,7 @@ impl Loop<'_> {
                     None => None,
                 };
                 self.reports.commit(update, since, paths, wire);
+                self.told_exit = false;
                 if let Some(wire) = wire {
                     let in_place = self.subject.develop.in_place;
                     let whole = converging.is_some();
@@ -559,7 +563,8 @@ impl Loop<'_> {
                 }
             }
             FromAgent::Applied(applied) => {
-                self.reports.written(applied.update, now);
+                let changed = applied.written + applied.deleted;
+                self.reports.written(applied.update, changed, now);
                 for refused in applied.failed.iter().chain(&applied.kept) {
                     let text = format!("{}: {}", refused.path, refused.reason);
                     self.events.notice(Some(&service), text);
@@ -611,7 +616,10 @@ impl Loop<'_> {
                 let done = self.lock_files.contents(data);
                 self.take_lock_file(done);
             }
+            // Until something changes, the next try will end like this one.
+            FromAgent::ProcessExited(_) if self.told_exit => {}
             FromAgent::ProcessExited(exited) => {
+                self.told_exit = true;
                 self.events.send(Event::ProcessExited {
                     service,
                     how: reports::exit_in_words(exited.exit),

@@ -63,9 +63,17 @@ impl Reports {
         report.paths = paths;
     }
 
-    /// Its files are in place.
-    pub(super) fn written(&mut self, wire: u64, now: Duration) {
-        self.note(wire, "written", now);
+    /// Its files are in place, `changed` of them anew. A commit that only restarts is answered too,
+    /// and says nothing about when the files arrived.
+    pub(super) fn written(&mut self, wire: u64, changed: u32, now: Duration) {
+        let report = self
+            .wires
+            .get(&wire)
+            .and_then(|update| self.open.get(update));
+        let known = |report: &Report| report.phases.iter().any(|(name, _)| name == "written");
+        if changed > 0 || !report.is_some_and(known) {
+            self.note(wire, "written", now);
+        }
     }
 
     /// A phase was reached.
@@ -200,7 +208,7 @@ mod tests {
     fn an_update_is_told_once_when_all_its_parts_are_over() {
         let mut reports = reports();
         reports.copying(1, 10);
-        reports.written(10, ms(104));
+        reports.written(10, 1, ms(104));
         reports.finished(10, &Outcome::Synchronised, ms(104));
         assert!(
             reports.take_finished().is_empty(),
@@ -208,6 +216,7 @@ mod tests {
         );
         reports.commit(1, ms(100), BTreeSet::from(["app.js".to_owned()]), Some(11));
         assert!(reports.take_finished().is_empty());
+        reports.written(11, 0, ms(112));
         reports.phase(11, &AgentPhase::Ready, ms(190));
         reports.finished(11, &Outcome::Live, ms(190));
         let told = reports.take_finished();
@@ -219,6 +228,10 @@ mod tests {
             .map(|phase| phase.name.as_str())
             .collect();
         assert_eq!(phases, ["written", "ready"]);
+        assert!(
+            (told[0].phases[0].at - 4.0).abs() < 0.01,
+            "the restart's answer doesn't count"
+        );
         assert!((told[0].millis - 90.0).abs() < 0.01);
         assert!(reports.take_finished().is_empty());
     }
@@ -227,7 +240,7 @@ mod tests {
     fn a_copy_without_a_restart_is_told_when_the_batch_closes() {
         let mut reports = reports();
         reports.copying(1, 10);
-        reports.written(10, ms(3));
+        reports.written(10, 1, ms(3));
         reports.finished(10, &Outcome::Synchronised, ms(3));
         reports.commit(1, ms(0), BTreeSet::from(["logo.svg".to_owned()]), None);
         assert_eq!(reports.take_finished()[0].outcome, "synchronised");
@@ -237,7 +250,7 @@ mod tests {
     fn a_comparison_that_found_nothing_is_not_worth_a_line() {
         let mut reports = reports();
         reports.commit(1, ms(0), BTreeSet::new(), Some(5));
-        reports.written(5, ms(1));
+        reports.written(5, 0, ms(1));
         reports.finished(5, &Outcome::Synchronised, ms(1));
         assert!(reports.take_finished().is_empty());
     }
