@@ -7,7 +7,7 @@ use futures::future::{join_all, try_join_all};
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::Api;
 use kube::api::ListParams;
-use mwctl_core::manifest::{FORM, Form, MANAGED_BY, MANAGER, ObjectId, PART_OF, ROLE};
+use mwctl_core::manifest::{MANAGED_BY, MANAGER, ObjectId, PART_OF, ROLE};
 use mwctl_core::observed::{ImageState, Observed, ObservedPod, Warning};
 use serde_json::Value;
 
@@ -66,30 +66,36 @@ pub async fn stack(
     })
 }
 
-/// Observes a stack as [`stack`] does, with what serves `mwctl` itself: agents and test pods.
-pub async fn everything(
-    cluster: &Cluster,
-    stack: &str,
-    wanted: &[ObjectId],
-) -> Result<Observed, Request> {
-    let selector = format!("{MANAGED_BY}={MANAGER},{PART_OF}={stack}");
-    let id = |kind: &str| ObjectId {
-        api_version: "v1".to_owned(),
-        kind: kind.to_owned(),
-        namespace: Some(cluster.namespace.clone()),
-        name: String::new(),
-    };
-    let agents = list(cluster, id("ConfigMap"), format!("{selector},{ROLE}"));
-    let tests = list(
-        cluster,
-        id("Pod"),
-        format!("{selector},{FORM}={}", Form::Test.as_str()),
-    );
-    let (mut observed, agents, tests) =
-        futures::try_join!(self::stack(cluster, stack, wanted), agents, tests)?;
-    observed.objects.extend(agents);
-    observed.objects.extend(tests);
-    Ok(observed)
+/// What else may stand in a namespace and would be lost with it.
+const OTHERS: [(&str, &str); 5] = [
+    ("v1", "Pod"),
+    ("apps/v1", "StatefulSet"),
+    ("apps/v1", "DaemonSet"),
+    ("batch/v1", "Job"),
+    ("batch/v1", "CronJob"),
+];
+
+/// Observes whatever is in the stack's namespace, whoever owns it, and what is `wanted` elsewhere:
+/// what has to be known before the namespace itself goes.
+pub async fn everything(cluster: &Cluster, wanted: &[ObjectId]) -> Result<Observed, Request> {
+    let kinds = KINDS.iter().chain(&OTHERS);
+    let found = try_join_all(kinds.map(|(api_version, kind)| {
+        let id = ObjectId {
+            api_version: (*api_version).to_owned(),
+            kind: (*kind).to_owned(),
+            namespace: Some(cluster.namespace.clone()),
+            name: String::new(),
+        };
+        list(cluster, id, String::new())
+    }));
+    let elsewhere = try_join_all(wanted.iter().map(|id| get(cluster, id)));
+    let (found, elsewhere) = futures::try_join!(found, elsewhere)?;
+    let mut objects: BTreeMap<ObjectId, Value> = found.into_iter().flatten().collect();
+    objects.extend(elsewhere.into_iter().flatten());
+    Ok(Observed {
+        objects,
+        ..Observed::default()
+    })
 }
 
 async fn list(

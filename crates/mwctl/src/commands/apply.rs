@@ -44,7 +44,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Apply) -> Result<Exit, Com
         };
         // Nobody is there to make images or to wait for trees.
         let (rebuild_tx, _rebuild_rx) = mpsc::unbounded_channel();
-        let (synced_tx, _synced_rx) = mpsc::unbounded_channel();
+        let (arrived_tx, _arrived_rx) = mpsc::unbounded_channel();
         let (control_tx, control_rx) = mpsc::unbounded_channel();
         control_tx
             .send(Control::Apply)
@@ -53,7 +53,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Apply) -> Result<Exit, Com
         let reporting = Reporting {
             events: &events,
             rebuild_tx,
-            synced_tx,
+            arrived_tx,
         };
         let applied = tokio::select! {
             applied = session::run(&cluster, subject, &options, reporting, control_rx) => applied,

@@ -21,7 +21,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Down) -> Result<Exit, Comm
         namespace: None,
         name: stack.namespace.clone(),
     };
-    let observed = observe::everything(&target.cluster, stack.name.as_str(), &[namespace])
+    let observed = observe::everything(&target.cluster, &[namespace])
         .await
         .map_err(|error| unreachable(error, &target.cluster.context))?;
     let plan = down(&observed, stack, &workspace.worktree, arguments.volumes);
