@@ -2,9 +2,15 @@
 //!
 //! One file per behaviour; `tests/cluster/run` starts the bed, and this.
 
+mod commands;
+mod dependencies;
 mod deploy;
+mod describe;
 mod edit;
+mod leave;
 mod mathoid;
+mod outage;
+mod replace;
 
 use mwctl_tests::cluster::TestCluster;
 

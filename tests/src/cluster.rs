@@ -66,6 +66,36 @@ impl TestCluster {
         &self.bed
     }
 
+    /// Waits until no other test uses the bed, and keeps them away.
+    pub fn alone(&mut self) -> Alone {
+        self.bed.alone()
+    }
+
+    /// The names of the pods that are not about to go.
+    pub fn pods(&self) -> Vec<String> {
+        let pods = self.bed.pods(&self.namespace);
+        pods.into_iter()
+            .filter_map(|pod| pod.metadata.name)
+            .collect()
+    }
+
+    /// Waits until the container holds the checkout's tree.
+    ///
+    /// # Panics
+    ///
+    /// When it never does.
+    pub fn converges(&self, service: &str) {
+        let differs = || {
+            let (there, here) = (self.tree_in_container(service), self.tree_in_checkout());
+            (there != here).then(|| format!("container: {there:#?}\ncheckout: {here:#?}"))
+        };
+        eventually_or(
+            "the container has the checkout's tree",
+            || differs().unwrap_or_default(),
+            || differs().is_none().then_some(()),
+        );
+    }
+
     /// The test's namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace

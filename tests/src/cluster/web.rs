@@ -1,4 +1,4 @@
-//! The least of HTTP that a test needs: one request, one connection, no client to trust.
+//! The least of HTTP that a test needs: one request of HTTP/1.0, one connection, no client to trust.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ pub struct Reply {
 pub fn get(address: &str, path: &str) -> Option<Reply> {
     exchange(
         address,
-        &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"),
+        &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"),
     )
 }
 
@@ -27,7 +27,7 @@ pub fn post(address: &str, path: &str, form: &str) -> Option<Reply> {
     exchange(
         address,
         &format!(
-            "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+            "POST {path} HTTP/1.0\r\nHost: {address}\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{form}"
         ),
     )
