@@ -31,6 +31,9 @@ pub enum Prepare {
     /// The cluster can't be observed.
     #[error(transparent)]
     Request(#[from] Request),
+    /// The agent doesn't run on the nodes.
+    #[error(transparent)]
+    Agent(#[from] ForeignArchitecture),
     /// A service can't be deployed as it is described.
     #[error("{}", .0.message)]
     Described(Problem),
@@ -104,6 +107,9 @@ pub async fn objects(
         stack, worktree, ..
     } = *wanted;
     let mut objects = manifest::render(stack, &images.references, worktree);
+    if !wanted.develop.is_empty() {
+        agent_runs_on(&workshop.architecture)?;
+    }
     for name in wanted.develop {
         let Some(service) = stack.services.get(name) else {
             continue;
@@ -144,6 +150,24 @@ async fn develop_form(
         wanted.worktree,
     )
     .map_err(Prepare::Described)
+}
+
+/// The agent was built for other machines than the cluster's nodes.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "nothing can be developed or tested on nodes of architecture `{0}`: the agent in this program \
+     runs on `{expected}`",
+    expected = mwctl_agent_bundle::ARCHITECTURE
+)]
+pub struct ForeignArchitecture(String);
+
+/// Makes sure that the agent runs on nodes of this architecture, as in `amd64`.
+pub fn agent_runs_on(architecture: &str) -> Result<(), ForeignArchitecture> {
+    if architecture == mwctl_agent_bundle::ARCHITECTURE {
+        Ok(())
+    } else {
+        Err(ForeignArchitecture(architecture.to_owned()))
+    }
 }
 
 /// The agent that this program carries.
@@ -239,4 +263,16 @@ pub async fn leave(
         left.push(service.name.clone());
     }
     Ok(left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agent_is_refused_on_nodes_that_cannot_run_it() {
+        assert_eq!(agent_runs_on(mwctl_agent_bundle::ARCHITECTURE), Ok(()));
+        let refused = agent_runs_on("riscv64").map_err(|error| error.to_string());
+        assert!(refused.is_err_and(|text| text.contains("riscv64") && text.contains("amd64")));
+    }
 }

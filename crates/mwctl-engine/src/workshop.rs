@@ -24,6 +24,8 @@ use crate::progress::Progress;
 /// Makes and delivers images for one cluster.
 #[derive(Debug)]
 pub struct Workshop {
+    /// The nodes' architecture, as in `amd64`.
+    pub architecture: String,
     builder: Builder,
     /// `None` where no way into the cluster is known: then only images of a registry run there.
     delivery: Result<Delivery, DeliveryError>,
@@ -64,6 +66,7 @@ impl Workshop {
         sources.push(Arc::new(Registry::new(Vec::new())));
         let builder = Builder::new(Cache::new(cache), runner, Bases::new(sources), architecture);
         Self {
+            architecture: architecture.to_owned(),
             builder,
             delivery,
             planned: Mutex::default(),

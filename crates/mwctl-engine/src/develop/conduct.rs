@@ -343,8 +343,8 @@ fn watch_over(
         )
         .await;
         let Err(failure) = ready else { return };
-        let stuck = matches!(failure.error.downcast_ref::<Wait>(), Some(Wait::Stuck(_)));
-        if stuck || detach {
+        let hopeless = matches!(failure.error.downcast_ref::<Wait>(), Some(Wait::Stuck(_)));
+        if hopeless || detach {
             events.send(told("start", Some(service.name.clone()), &failure));
             // Who develops goes on; who only waits for the end has it.
             drop(arrived_tx.send(Arrived {

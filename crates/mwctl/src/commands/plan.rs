@@ -63,6 +63,6 @@ pub(super) fn failed(error: Prepare, context: &str) -> CommandError {
         }
         Prepare::Described(problem) => CommandError::problems(vec![problem]),
         Prepare::Request(error) => unreachable(error, context),
-        error @ Prepare::Delivery(_) => CommandError::environment(error),
+        error @ (Prepare::Delivery(_) | Prepare::Agent(_)) => CommandError::environment(error),
     }
 }

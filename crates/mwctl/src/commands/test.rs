@@ -1,6 +1,6 @@
 //! `mwctl test`: a service's tests in a fresh container; the exit code is theirs.
 
-use mwctl_engine::deploy::{agent, images};
+use mwctl_engine::deploy::{agent, agent_runs_on, images};
 use mwctl_engine::develop::conduct::subject;
 use mwctl_engine::develop::session::rules;
 use mwctl_engine::execute::Images;
@@ -25,6 +25,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Test) -> Result<Exit, Comm
     })?;
     let rules = rules(&subject).map_err(CommandError::failure)?;
     let target = run.target(&stack.namespace).await?;
+    agent_runs_on(&target.workshop.architecture).map_err(CommandError::environment)?;
     let events = run.ui.events();
 
     // The image is the service's own: what is edited since comes with the tree.
