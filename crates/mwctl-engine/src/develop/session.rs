@@ -7,24 +7,25 @@
 //! timer ────────┘                       └──→ the next timer
 //! ```
 //!
-//! This file only carries out effects and translates; what to do is decided by the state. It runs
+//! This file waits; `effects` carries out what the state decides, `arrivals` translates what the agent
+//! says. It runs
 //! until it is dropped or told to stop, and survives every loss of pod, stream or API server.
 
+mod arrivals;
+mod effects;
 mod lock_files;
 mod reports;
 pub(crate) mod wire;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
-use mwctl_agent::protocol::{FromAgent, Outcome, ProcessState, ToAgent};
-use mwctl_core::develop::{Effect, Event as CoreEvent, Rules, State};
+use mwctl_core::develop::{Event as CoreEvent, Rules, State};
 use mwctl_core::model::{Develop, Service};
 use mwctl_core::name::ServiceName;
-use mwctl_core::tree::Node;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -34,10 +35,10 @@ use self::reports::Reports;
 pub(crate) use self::reports::exit_in_words;
 use super::checkout::{self, Content, ReadCheckout};
 use super::link::{self, Arrival, Conversation, Identity, Link};
-use crate::event::{Event, Events};
+use crate::event::Events;
 use crate::kube::Cluster;
 use crate::kube::pods::{Target, follow, target};
-use crate::watch::{Seen, Watch, WatchCheckout};
+use crate::watch::{Watch, WatchCheckout};
 
 /// The pause after a first failed connection; doubled up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -350,330 +351,7 @@ impl Loop<'_> {
         self.start.elapsed()
     }
 
-    fn event(&mut self, event: CoreEvent) {
-        let now = self.now();
-        for effect in self.state.handle(event, now) {
-            self.carry_out(effect);
-        }
-    }
-
-    fn carry_out(&mut self, effect: Effect) {
-        match effect {
-            Effect::Read(paths) => {
-                let mut found = Vec::with_capacity(paths.len());
-                for path in paths {
-                    let content = checkout::read(&self.subject.root, &path);
-                    found.push((
-                        path.clone(),
-                        content.as_ref().map(|content| content.node.clone()),
-                    ));
-                    if let Some(content) = content {
-                        self.contents.insert(path, content);
-                    }
-                }
-                self.event(CoreEvent::Found(found));
-                self.contents.clear();
-            }
-            Effect::Want { update } => {
-                let wire = self.wire();
-                self.converging = Some((update, wire));
-                self.needed.clear();
-                for message in wire::want(wire, self.state.desired()) {
-                    self.send(message);
-                }
-            }
-            Effect::Copy {
-                update,
-                put,
-                delete,
-            } => self.copy(update, put, delete),
-            Effect::Commit {
-                update,
-                since,
-                paths,
-                dependencies,
-                restart,
-            } => {
-                let step = self.step(dependencies);
-                let converging = self.converging.take_if(|(number, _)| *number == update);
-                let wire = match converging {
-                    Some((_, wire)) => Some(wire),
-                    None if step.is_some() || restart => Some(self.wire()),
-                    None => None,
-                };
-                self.reports.commit(update, since, paths, wire);
-                self.told_exit = false;
-                if let Some(wire) = wire {
-                    let in_place = self.subject.develop.in_place;
-                    let whole = converging.is_some();
-                    if whole {
-                        self.settling = Some(wire);
-                    }
-                    self.send(wire::commit(wire, step, restart, whole, in_place));
-                }
-                self.tell_finished();
-            }
-            Effect::Rebuild(paths) => {
-                let paths: Vec<_> = paths.into_iter().collect();
-                let text = format!("{} needs a new image", paths.join(", "));
-                self.events.notice(Some(&self.subject.service.name), text);
-                drop(self.rebuild_tx.send(self.subject.service.clone()));
-            }
-            Effect::Wake(at) => self.wake = Some(at),
-        }
-    }
-
-    fn copy(&mut self, update: u64, put: Vec<(String, Node)>, delete: Vec<String>) {
-        let mut contents = Vec::with_capacity(put.len());
-        let mut missed = Vec::new();
-        for (path, node) in put {
-            let content = self
-                .contents
-                .remove(&path)
-                .or_else(|| checkout::read(&self.subject.root, &path))
-                .filter(|content| content.node == node);
-            match content {
-                Some(content) => contents.push((wire::entry(&path, &node), content.bytes)),
-                None => missed.push(path),
-            }
-        }
-        let messages = match self.converging {
-            Some((number, wire)) if number == update => wire::parts(wire, contents, &delete),
-            _ => {
-                let wire = self.wire();
-                self.reports.copying(update, wire);
-                wire::edit(wire, contents, delete, self.subject.develop.in_place)
-            }
-        };
-        for message in messages {
-            self.send(message);
-        }
-        if !missed.is_empty() {
-            self.event(CoreEvent::Missed(missed));
-        }
-    }
-
-    fn wire(&mut self) -> u64 {
-        self.next_wire += 1;
-        self.next_wire
-    }
-
-    fn send(&mut self, message: ToAgent) {
-        if let Some(conversation) = &self.conversation {
-            // A closed stream is reported by its other end.
-            drop(conversation.outgoing_tx.send(message));
-        }
-    }
-
-    fn saw(&mut self, seen: Seen) -> Result<(), Session> {
-        match seen {
-            Seen::Paths(paths) => {
-                if paths.iter().any(|path| path.ends_with(".gitignore")) {
-                    self.describe(self.subject.clone())?;
-                }
-                self.event(CoreEvent::Changed(paths));
-            }
-            Seen::Everything => {
-                let walk = checkout::walk(&self.subject.root, "", self.state.rules())?;
-                let mut paths: BTreeSet<String> = walk.tree.into_keys().collect();
-                paths.extend(self.state.desired().keys().cloned());
-                self.event(CoreEvent::Changed(paths));
-            }
-            Seen::Polled { folder, reason } => {
-                let text = format!("{} is polled: {reason}", folder.display());
-                self.events.notice(Some(&self.subject.service.name), text);
-            }
-        }
-        Ok(())
-    }
-
-    fn describe(&mut self, subject: Subject) -> Result<(), Session> {
-        let rules = rules(&subject)?;
-        self.subject = subject;
-        self.watch.set_rules(rules.clone());
-        self.event(CoreEvent::Described(Box::new(rules)));
-        self.saw(Seen::Everything)
-    }
-
-    fn connected(&mut self, conversation: Conversation, pod: String) {
-        let started = !matches!(
-            conversation.welcome.process,
-            ProcessState::AwaitingSession | ProcessState::Stopped
-        );
-        self.conversation = Some(conversation);
-        let service = self.subject.service.name.clone();
-        self.events.send(Event::Connected { service, pod });
-        self.event(CoreEvent::Connected { started });
-    }
-
-    fn lost(&mut self, reason: &str) {
-        self.in_sync = false;
-        self.converging = None;
-        self.reports.abandon();
-        if let Some(Apply::Running(_)) = self.apply {
-            self.apply = Some(Apply::Wanted);
-        }
-        let service = self.subject.service.name.clone();
-        self.events.send(Event::Disconnected {
-            service,
-            reason: reason.to_owned(),
-        });
-        self.event(CoreEvent::Lost);
-    }
-
-    fn failed(&self, summary: String) {
-        self.events.send(Event::Failed {
-            service: Some(self.subject.service.name.clone()),
-            summary,
-            details: Vec::new(),
-            hint: None,
-        });
-    }
-
-    fn arrived(&mut self, arrival: Arrival) {
-        let message = match arrival {
-            Arrival::Message(message) => message,
-            Arrival::Closed { reason } => {
-                self.conversation = None;
-                self.lost(&reason);
-                return;
-            }
-        };
-        let now = self.now();
-        let service = self.subject.service.name.clone();
-        match message {
-            FromAgent::Need {
-                update,
-                paths,
-                last,
-            } => {
-                if let Some((number, wire)) = self.converging
-                    && wire == update
-                {
-                    self.needed.extend(paths);
-                    if last {
-                        let paths = std::mem::take(&mut self.needed);
-                        self.event(CoreEvent::Needed {
-                            update: number,
-                            paths,
-                        });
-                        self.in_sync = true;
-                        self.apply_when_in_sync();
-                    }
-                }
-            }
-            FromAgent::Applied(applied) => {
-                let changed = applied.written + applied.deleted;
-                self.reports.written(applied.update, changed, now);
-                for refused in applied.failed.iter().chain(&applied.kept) {
-                    let text = format!("{}: {}", refused.path, refused.reason);
-                    self.events.notice(Some(&service), text);
-                }
-            }
-            FromAgent::Phase { update, phase, .. } => self.reports.phase(update, &phase, now),
-            FromAgent::Finished {
-                update, outcome, ..
-            } => {
-                if self.apply == Some(Apply::Running(update)) {
-                    self.apply = None;
-                    let live = matches!(outcome, Outcome::Live | Outcome::Synchronised);
-                    self.reports.applied = Some(if live { Applied::Live } else { Applied::Failed });
-                }
-                self.reports.finished(update, &outcome, now);
-                self.tell_finished();
-                if self.settling.take_if(|wire| *wire == update).is_some() {
-                    // Nobody may be interested any more.
-                    let live = matches!(outcome, Outcome::Live | Outcome::Synchronised);
-                    drop(self.arrived_tx.send(Arrived { service, live }));
-                }
-            }
-            FromAgent::StepOutput { bytes, .. } => {
-                for line in String::from_utf8_lossy(&bytes.0).lines() {
-                    let (service, line) = (service.clone(), line.to_owned());
-                    self.events.send(Event::Dependencies { service, line });
-                }
-            }
-            FromAgent::FilesChanged { entries, .. } => {
-                let paths = self.lock_files.changed(&entries);
-                if self.options.take_lock_files {
-                    self.send(ToAgent::Fetch { paths });
-                } else {
-                    for path in paths {
-                        let service = service.clone();
-                        self.events.send(Event::LockFile {
-                            service,
-                            path,
-                            written: false,
-                        });
-                    }
-                }
-            }
-            FromAgent::Fetched { path, entry } => {
-                let done = self.lock_files.fetched(path, entry);
-                self.take_lock_file(done);
-            }
-            FromAgent::Contents { data } => {
-                let done = self.lock_files.contents(data);
-                self.take_lock_file(done);
-            }
-            // Until something changes, the next try will end like this one.
-            FromAgent::ProcessExited(_) if self.told_exit => {}
-            FromAgent::ProcessExited(exited) => {
-                self.told_exit = true;
-                self.events.send(Event::ProcessExited {
-                    service,
-                    how: reports::exit_in_words(exited.exit),
-                    last_lines: exited.last_lines,
-                });
-            }
-            FromAgent::Ready { .. } => self.events.send(Event::Ready { service }),
-            FromAgent::Problem { text, .. } => self.failed(text),
-            FromAgent::NotReady { reason } => tracing::debug!("{service} is not ready: {reason}"),
-            FromAgent::Heartbeat { .. } | FromAgent::Welcome(_) | FromAgent::Refused(_) => {}
-        }
-    }
-
-    fn take_lock_file(&mut self, done: Option<lock_files::LockFile>) {
-        let Some(file) = done else { return };
-        let service = self.subject.service.name.clone();
-        match lock_files::write(&self.subject.root, &file) {
-            Ok(node) => {
-                self.event(CoreEvent::Taken(file.path.clone(), node));
-                self.events.send(Event::LockFile {
-                    service,
-                    path: file.path,
-                    written: true,
-                });
-            }
-            Err(error) => self.failed(format!("cannot write `{}`: {error}", file.path)),
-        }
-    }
-
-    fn tell_finished(&mut self) {
-        for update in self.reports.take_finished() {
-            self.events.send(Event::Update(update));
-        }
-    }
-
-    fn apply_when_in_sync(&mut self) {
-        if self.in_sync && self.apply == Some(Apply::Wanted) {
-            let wire = self.wire();
-            self.apply = Some(Apply::Running(wire));
-            let now = self.now();
-            let step = self.step(true).unwrap_or_default();
-            let update = u64::MAX - wire;
-            self.reports
-                .commit(update, now, BTreeSet::new(), Some(wire));
-            self.send(wire::run_step(wire, step));
-        }
-    }
-
     fn applied(&mut self) -> Option<Applied> {
         self.reports.applied.take()
-    }
-
-    fn step(&self, wanted: bool) -> Option<mwctl_agent::protocol::Step> {
-        let dependencies = self.subject.develop.dependencies.as_ref()?;
-        wanted.then(|| wire::step(dependencies))
     }
 }
