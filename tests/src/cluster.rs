@@ -15,11 +15,11 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 pub use self::bed::{Alone, Bed};
-pub use self::child::{Answer, Mwctl};
+pub use self::child::{Answer, Mwctl, command};
 pub use self::web::{Reply, get, post};
 
 /// How long anything may take that a test waits for: far beyond what it takes.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The namespace of one test, a folder with a service in it, and what happened there.
 ///
@@ -102,6 +102,10 @@ impl TestCluster {
     }
 
     /// Writes a file of the checkout in one go.
+    ///
+    /// # Panics
+    ///
+    /// When the file can't be written.
     pub fn write(&self, path: &str, content: &str) {
         let path = self.folder.path().join(path);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
@@ -109,6 +113,10 @@ impl TestCluster {
     }
 
     /// Deletes a file of the checkout.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such file.
     pub fn remove(&self, path: &str) {
         std::fs::remove_file(self.folder.path().join(path)).expect("the file can be deleted");
     }
@@ -135,6 +143,10 @@ impl TestCluster {
     }
 
     /// What the service answers through the port that `command` leads to it, once `wanted` says so.
+    ///
+    /// # Panics
+    ///
+    /// When it never answers so.
     pub fn answers(&self, command: &Mwctl, path: &str, wanted: impl Fn(&Reply) -> bool) -> Reply {
         let line = command.wait("a local port", |line| line["event"] == "forwarding");
         let local = line["local"].as_str().expect("an address").to_owned();
@@ -146,6 +158,10 @@ impl TestCluster {
     }
 
     /// What stands in the container, as lines of hash and path, without what package managers made.
+    ///
+    /// # Panics
+    ///
+    /// When the container can't be asked.
     pub fn tree_in_container(&self, service: &str) -> Vec<String> {
         let script = "const fs=require('fs'),c=require('crypto');\
             const walk=d=>fs.readdirSync(d,{withFileTypes:true}).flatMap(e=>{const p=d+'/'+e.name;\

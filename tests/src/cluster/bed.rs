@@ -79,6 +79,10 @@ impl Bed {
     }
 
     /// Where the program keeps images and downloads: one place for all tests and runs.
+    ///
+    /// # Panics
+    ///
+    /// When the bed's folder isn't where beds keep theirs.
     pub fn cache(&self) -> PathBuf {
         let above = self.state.ancestors().nth(2).expect("the bed's cache");
         above.join("product")

@@ -72,16 +72,20 @@ impl Answer {
     clippy::disallowed_methods,
     reason = "the test runs the program as a person would: as a process"
 )]
-fn command(program: &str) -> Command {
+fn plainly(program: &str) -> Command {
     Command::new(program)
+}
+
+/// A program that the kernel ends with the thread that starts it, whatever happens to the test.
+pub fn command(program: &str) -> Command {
+    let mut command = plainly("setpriv");
+    command.args(["--pdeathsig", "KILL", program]);
+    command
 }
 
 impl Mwctl {
     pub(super) fn start(program: &Path, folder: &Path, bed: &Bed, arguments: &[&str]) -> Self {
-        // The kernel ends the child with the thread that started it, whatever happens to the test.
-        let mut child = command("setpriv")
-            .args(["--pdeathsig", "KILL"])
-            .arg(program)
+        let mut child = command(&program.to_string_lossy())
             .arg("-C")
             .arg(folder)
             .args(arguments)

@@ -121,7 +121,7 @@ impl Bed {
             for pod in pods.list(&ListParams::default()).await? {
                 let name = pod.metadata.name.clone().unwrap_or_default();
                 let status = serde_json::to_string(&pod.status).unwrap_or_default();
-                text.push_str(&format!("pod {name}: {status}\n"));
+                text.extend(["pod ", &name, ": ", &status, "\n"]);
                 let tail = LogParams {
                     tail_lines: Some(20),
                     ..LogParams::default()
