@@ -4,6 +4,8 @@
 //! before and what has happened to it since; `asked.yaml`, if something else than `up` was asked for;
 //! `plan.snap`, the plan. Rules are proven beside the code; this shows how they work together.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it can't go on")]
+
 mod observed;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,3 +1,5 @@
+//! Objects as they are applied: whole ones as snapshots, and one promise per test.
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::Deployment;

@@ -1,3 +1,5 @@
+//! Plans from values: one promise per test.
+
 mod down;
 mod fixture;
 mod property;

@@ -1,3 +1,5 @@
+//! Causes, from pods as Kubernetes shows them.
+
 use crate::manifest::Form;
 use crate::manifest::fixture::{name, stack};
 use crate::model::Service;

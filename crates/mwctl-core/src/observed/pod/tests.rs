@@ -1,3 +1,5 @@
+//! Pods and events, from recorded answers of a real Kubernetes.
+
 use k8s_openapi::api::core::v1::{Event, Pod};
 
 use super::*;

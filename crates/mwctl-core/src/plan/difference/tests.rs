@@ -1,3 +1,5 @@
+//! Differences, between recorded objects of a real Kubernetes and what was applied.
+
 use serde_json::json;
 
 use super::*;

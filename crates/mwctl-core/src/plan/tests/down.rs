@@ -1,3 +1,5 @@
+//! Plans that take a stack down.
+
 use serde_json::json;
 
 use super::super::{HoldKind, down, render};
