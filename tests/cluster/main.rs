@@ -7,6 +7,7 @@ mod dependencies;
 mod deploy;
 mod describe;
 mod edit;
+mod guides;
 mod leave;
 mod mathoid;
 mod outage;
