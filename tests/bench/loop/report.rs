@@ -73,7 +73,7 @@ impl Report {
              - *New code answers*: from before the write until `GET /` shows it, asked every millisecond from within the pod's own network. \
              It includes the window in which a batch closes, the old process's end, and node's start.\n\
              - *Node's own start*: the same program in the same container's files and network, started by hand, asked in the same way. \
-             It is not in the container's control group.\n\
+             It is not in the container's control group. The start of `nsenter` is part of it.\n\
              - *Open stream*: a line through `kubectl exec -i … cat` and back. `kubectl exec true` and `tar` include the start of `kubectl`.\n"
         )
     }
