@@ -101,7 +101,9 @@ pub async fn conduct(plan: Plan<'_>, mut workspace: Workspace) -> Result<(), Con
     let (arrived_tx, mut arrived_rx) = mpsc::unbounded_channel();
     let mut running = start(&plan, &workspace, &rebuild_tx, &arrived_tx)?;
     let mut documents = DocumentWatch::new(&workspace.root, document_names(&workspace))?;
-    let mut settled: BTreeMap<ServiceName, bool> = BTreeMap::new();
+    // companions --a service's pod is ready, or can't become so--> here
+    let (ready_tx, mut ready_rx) = mpsc::unbounded_channel();
+    let mut settled = Settled::default();
     let mut deployed = false;
     let mut next = Some(prepared);
     loop {
@@ -114,7 +116,8 @@ pub async fn conduct(plan: Plan<'_>, mut workspace: Workspace) -> Result<(), Con
                 tokio::select! {
                     complete = &mut execution => break complete,
                     Some(ended) = running.sessions.join_next() => over(ended)?,
-                    Some(arrived) = arrived_rx.recv() => note(&mut settled, arrived),
+                    Some(arrived) = arrived_rx.recv() => settled.arrived(arrived),
+                    Some(ready) = ready_rx.recv() => settled.ready(ready),
                 }
             };
             if plan.finish.is_cancelled() {
@@ -130,13 +133,12 @@ pub async fn conduct(plan: Plan<'_>, mut workspace: Workspace) -> Result<(), Con
                     .iter()
                     .filter_map(|name| stack.services.get(name))
                 {
-                    watch_over(&plan, &stack, service, &arrived_tx, &mut running.companions);
+                    watch_over(&plan, &stack, service, &ready_tx, &mut running.companions);
                 }
             }
             deployed = true;
         }
-        if plan.detach && plan.services.iter().all(|name| settled.contains_key(name)) {
-            let live = settled.values().all(|live| *live);
+        if let Some(live) = settled.verdict(plan.services).filter(|_| plan.detach) {
             return if live {
                 Ok(())
             } else {
@@ -146,7 +148,8 @@ pub async fn conduct(plan: Plan<'_>, mut workspace: Workspace) -> Result<(), Con
         tokio::select! {
             () = plan.finish.cancelled() => break,
             Some(ended) = running.sessions.join_next() => over(ended)?,
-            Some(arrived) = arrived_rx.recv() => note(&mut settled, arrived),
+            Some(arrived) = arrived_rx.recv() => settled.arrived(arrived),
+                    Some(ready) = ready_rx.recv() => settled.ready(ready),
             Some(service) = rebuild_rx.recv() => {
                 let service: Service = service;
                 plan.events.notice(Some(&service.name), "making a new image");
@@ -179,8 +182,37 @@ pub async fn conduct(plan: Plan<'_>, mut workspace: Workspace) -> Result<(), Con
     Ok(())
 }
 
-fn note(settled: &mut BTreeMap<ServiceName, bool>, arrived: Arrived) {
-    settled.insert(arrived.service, arrived.live);
+/// How far the services are, for a run that ends when all are up to date.
+#[derive(Default)]
+struct Settled {
+    /// Whether the process runs with the whole tree, by service.
+    arrived: BTreeMap<ServiceName, bool>,
+    /// Whether the pod is ready, by service.
+    ready: BTreeMap<ServiceName, bool>,
+}
+
+impl Settled {
+    fn arrived(&mut self, arrived: Arrived) {
+        self.arrived.insert(arrived.service, arrived.live);
+    }
+
+    fn ready(&mut self, ready: Arrived) {
+        self.ready.insert(ready.service, ready.live);
+    }
+
+    /// Whether all of `services` are well; `None` while that is open.
+    fn verdict(&self, services: &BTreeSet<ServiceName>) -> Option<bool> {
+        if self
+            .arrived
+            .values()
+            .chain(self.ready.values())
+            .any(|live| !live)
+        {
+            return Some(false);
+        }
+        let known = |name| self.arrived.contains_key(name) && self.ready.contains_key(name);
+        services.iter().all(known).then_some(true)
+    }
 }
 
 fn over(
@@ -325,11 +357,11 @@ fn watch_over(
     plan: &Plan<'_>,
     stack: &Stack,
     service: &Service,
-    arrived_tx: &mpsc::UnboundedSender<Arrived>,
+    ready_tx: &mpsc::UnboundedSender<Arrived>,
     companions: &mut JoinSet<()>,
 ) {
     let (cluster, stack, service) = (plan.cluster.clone(), stack.clone(), service.clone());
-    let (events, arrived_tx) = (plan.events.clone(), arrived_tx.clone());
+    let (events, ready_tx) = (plan.events.clone(), ready_tx.clone());
     let (timeout, detach) = (plan.timeout, plan.detach);
     companions.spawn(async move {
         let quiet = |_: String| {};
@@ -342,16 +374,16 @@ fn watch_over(
             &quiet,
         )
         .await;
-        let Err(failure) = ready else { return };
-        let hopeless = matches!(failure.error.downcast_ref::<Wait>(), Some(Wait::Stuck(_)));
-        if hopeless || detach {
-            events.send(told("start", Some(service.name.clone()), &failure));
-            // Who develops goes on; who only waits for the end has it.
-            drop(arrived_tx.send(Arrived {
-                service: service.name,
-                live: false,
-            }));
+        let live = ready.is_ok();
+        if let Err(failure) = ready {
+            let hopeless = matches!(failure.error.downcast_ref::<Wait>(), Some(Wait::Stuck(_)));
+            if hopeless || detach {
+                events.send(told("start", Some(service.name.clone()), &failure));
+            }
         }
+        // Who develops goes on in any case; who only waits for the end has it.
+        let service = service.name;
+        drop(ready_tx.send(Arrived { service, live }));
     });
 }
 
