@@ -29,7 +29,8 @@ fn an_edit_during_a_rollout_arrives() {
     let mark = develop.mark();
     let restart = cluster.start(&["restart", "plain"]);
     cluster.write("lib/place.js", "module.exports = 'moon';\n");
-    assert_eq!(restart.finish().code, Some(0));
+    let restart = restart.finish();
+    assert_eq!(restart.code, Some(0), "{restart}");
     cluster.write("lib/greeting.js", "module.exports = 'good night';\n");
     develop.wait_from(mark, "another pod", |line| {
         line["event"] == "connected" && line["pod"] != before[0].as_str()
