@@ -122,11 +122,7 @@ async fn watch(
     let mut pods = pin!(follow(cluster, goal.selector));
     let events: Api<Event> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let warnings = watcher::Config::default().fields("type=Warning");
-    let mut events = pin!(
-        watcher::watcher(events, warnings)
-            .default_backoff()
-            .applied_objects()
-    );
+    let mut events = pin!(watcher::watcher(events, warnings).default_backoff());
     loop {
         tokio::select! {
             Some(deployment) = deployments.next() => if let Ok(deployment) = deployment {
@@ -136,7 +132,9 @@ async fn watch(
             Some(found) = pods.next() => if let Ok(found) = found {
                 seen.observed.pods = current(&found);
             },
-            Some(event) = events.next() => if let Ok(event) = event {
+            // Only what is reported from now on: in a young namespace the first pod may have been
+            // refused because its service account wasn't there yet, and that is over.
+            Some(event) = events.next() => if let Ok(watcher::Event::Apply(event)) = event {
                 let about_ours = event.involved_object.name.as_deref()
                     .is_some_and(|name| name.starts_with(&goal.deployment.name));
                 if about_ours && let Some(warning) = Warning::of(&event) {
@@ -207,7 +205,14 @@ fn hopeless(seen: &Seen) -> bool {
                     | "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError"
                     | "StartError"
             ))
-    }) || seen.observed.pods.is_empty() && seen.observed.events.iter().any(|warning| warning.reason == "FailedCreate")
+    }) || seen.observed.pods.is_empty() && seen.observed.events.iter().any(is_refusal)
+}
+
+/// Whether the cluster won't have the pods, for a reason that doesn't pass by itself.
+fn is_refusal(warning: &Warning) -> bool {
+    // The account of a new namespace is made a moment after it.
+    warning.reason == "FailedCreate"
+        && !warning.message.contains("error looking up service account")
 }
 
 /// Whether the pods that were seen are of the current description: right after a change, those of the
@@ -256,16 +261,15 @@ async fn current_hash(cluster: &Cluster, goal: &Goal<'_>) -> Option<String> {
 }
 
 async fn cause(cluster: &Cluster, goal: &Goal<'_>, seen: &Seen) -> Option<Cause> {
+    let warnings = match super::observe::warnings(cluster).await {
+        Ok(warnings) => warnings,
+        Err(_) => seen.observed.events.clone(),
+    };
     let lines = match seen.observed.pods.first() {
         Some(pod) => last_lines(cluster, pod).await,
         None => Vec::new(),
     };
-    diagnose(
-        goal.service,
-        &seen.observed.pods,
-        &seen.observed.events,
-        &lines,
-    )
+    diagnose(goal.service, &seen.observed.pods, &warnings, &lines)
 }
 
 fn in_words(seen: &Seen) -> String {
@@ -288,4 +292,26 @@ fn in_words(seen: &Seen) -> String {
             _ => None,
         });
     waiting.unwrap_or_else(|| "running, not ready yet".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_that_comes_a_moment_later_is_no_refusal() {
+        let warning = |message: &str| Warning {
+            kind: "ReplicaSet".to_owned(),
+            name: "plain-local-5f".to_owned(),
+            reason: "FailedCreate".to_owned(),
+            message: message.to_owned(),
+            count: 1,
+        };
+        let early = "pods \"x\" is forbidden: error looking up service account t/default: \
+                     serviceaccount \"default\" not found";
+        assert!(!is_refusal(&warning(early)));
+        assert!(is_refusal(&warning(
+            "pods \"x\" is forbidden: exceeded quota: quota"
+        )));
+    }
 }
