@@ -1,0 +1,273 @@
+//! Which user ids containers get: a decision on what was observed of the machine and its user.
+//!
+//! Root in a container is never root on the machine. Root gives containers a range of ids that nobody has; an ordinary user
+//! gives them its own id as root and a range that the administrator set aside for it, or its own id alone.
+
+use std::fmt;
+
+/// How many ids containers get: those that images use, `nobody` included.
+const COUNT: u32 = 65_536;
+
+/// The first id that root gives away where `/etc/subuid` names none. systemd's table of uses (`UIDS-GIDS.md`) leaves
+/// 1879048192–2147352575 to nobody.
+const UNUSED: u32 = 0x7100_0000;
+
+/// The ids of containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// `0` in a container is `first` on the machine, and so on.
+    Range {
+        /// The machine's id of the container's root.
+        first: u32,
+        /// How many.
+        count: u32,
+    },
+    /// `0` in a container is the user itself, and `1` is `first`, and so on.
+    Subordinate {
+        /// The user.
+        user: u32,
+        /// The user's group.
+        group: u32,
+        /// The machine's id of the container's `1`.
+        first: u32,
+        /// The machine's group of the container's `1`.
+        first_group: u32,
+        /// How many.
+        count: u32,
+    },
+    /// Those of the user namespace that whoever starts containers is in already, as root of it.
+    Inherited,
+    /// `0` in a container is the user itself, and there is no other.
+    Single {
+        /// The user.
+        user: u32,
+        /// The user's group.
+        group: u32,
+    },
+}
+
+/// What was seen of the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) user: u32,
+    pub(crate) group: u32,
+    pub(crate) user_name: Option<String>,
+    /// `/proc/self/uid_map`.
+    pub(crate) map: String,
+    /// `/etc/subuid`.
+    pub(crate) subuid: String,
+    /// `/etc/subgid`.
+    pub(crate) subgid: String,
+    /// Whether `newuidmap` and `newgidmap` are there.
+    pub(crate) has_helpers: bool,
+}
+
+/// Something that this machine doesn't let its user have. Containers run without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lack {
+    /// One user id alone: a container can't run as another user than root.
+    Users {
+        /// Whether the programs that map ids are missing, rather than the range.
+        helpers: bool,
+    },
+    /// No limit of memory can be set.
+    Memory,
+    /// No limit of processes can be set.
+    Processes,
+    /// No limit of processor time can be set.
+    Processor,
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Users { .. } => {
+                "only one user id: containers run as root of their own, and as nobody else"
+            }
+            Self::Memory => "limits of memory are not enforced",
+            Self::Processes => "limits of processes are not enforced",
+            Self::Processor => "limits of processor time are not enforced",
+        })
+    }
+}
+
+impl Lack {
+    /// What to do about it.
+    pub fn cure(&self) -> &'static str {
+        match self {
+            Self::Users { helpers: true } => {
+                "install the package `uidmap` (on Fedora and Arch Linux: `shadow-utils`, `shadow`)"
+            }
+            Self::Users { helpers: false } => {
+                "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER"
+            }
+            Self::Memory | Self::Processes | Self::Processor => {
+                "run as root, or with cgroup v2 under `systemd-run --user --scope --property=Delegate=yes`"
+            }
+        }
+    }
+}
+
+/// Chooses the ids, and says what lacks.
+pub(crate) fn choose(seen: &Seen) -> (Ids, Option<Lack>) {
+    let single = Ids::Single {
+        user: seen.user,
+        group: seen.group,
+    };
+    if seen.user == 0 && !is_the_machines_own(&seen.map) {
+        let lack = (ids_in(&seen.map) < 2).then_some(Lack::Users { helpers: false });
+        return (Ids::Inherited, lack);
+    }
+    if seen.user == 0 {
+        let range = match subordinate(&seen.subuid, "root", 0) {
+            Some((first, count)) if count >= COUNT => (first, COUNT),
+            _ => (UNUSED, COUNT),
+        };
+        let (first, count) = range;
+        return (Ids::Range { first, count }, None);
+    }
+    if !seen.has_helpers {
+        return (single, Some(Lack::Users { helpers: true }));
+    }
+    let name = seen.user_name.as_deref().unwrap_or_default();
+    let ranges =
+        subordinate(&seen.subuid, name, seen.user).zip(subordinate(&seen.subgid, name, seen.user));
+    let Some(((first, users), (first_group, groups))) = ranges else {
+        return (single, Some(Lack::Users { helpers: false }));
+    };
+    let count = users.min(groups).min(COUNT - 1);
+    let ids = Ids::Subordinate {
+        user: seen.user,
+        group: seen.group,
+        first,
+        first_group,
+        count,
+    };
+    (ids, None)
+}
+
+/// Whether a map (`/proc/self/uid_map`) is that of the machine's first user namespace.
+fn is_the_machines_own(map: &str) -> bool {
+    map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
+fn ids_in(map: &str) -> u64 {
+    let counts = map
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
+    counts.sum()
+}
+
+/// The first line for the user, by name or number, with its start and count (`subuid(5)`).
+fn subordinate(text: &str, name: &str, number: u32) -> Option<(u32, u32)> {
+    let number = number.to_string();
+    text.lines().find_map(|line| {
+        let fields: Vec<&str> = line.trim().split(':').collect();
+        let [who, first, count] = fields[..] else {
+            return None;
+        };
+        let ours = (!name.is_empty() && who == name) || who == number;
+        let range: (u32, u32) = (first.parse().ok()?, count.parse().ok()?);
+        (ours && range.0 > 0 && range.1 > 0 && range.0.checked_add(range.1).is_some())
+            .then_some(range)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = "         0          0 4294967295\n";
+
+    fn root(map: &str, subuid: &str) -> (Ids, Option<Lack>) {
+        choose(&Seen {
+            map: map.to_owned(),
+            subuid: subuid.to_owned(),
+            ..Seen::default()
+        })
+    }
+
+    fn user(users: &str, groups: &str, has_helpers: bool) -> (Ids, Option<Lack>) {
+        choose(&Seen {
+            user: 1000,
+            group: 1001,
+            user_name: Some("ann".to_owned()),
+            map: WHOLE.to_owned(),
+            subuid: users.to_owned(),
+            subgid: groups.to_owned(),
+            has_helpers,
+        })
+    }
+
+    #[test]
+    fn root_gives_a_range_that_nobody_has() {
+        assert_eq!(
+            root(WHOLE, ""),
+            (
+                Ids::Range {
+                    first: UNUSED,
+                    count: COUNT
+                },
+                None
+            )
+        );
+        assert_eq!(
+            root(WHOLE, "root:500000:65536"),
+            (
+                Ids::Range {
+                    first: 500_000,
+                    count: COUNT
+                },
+                None
+            )
+        );
+        assert_eq!(
+            root(WHOLE, "root:500000:10"),
+            (
+                Ids::Range {
+                    first: UNUSED,
+                    count: COUNT
+                },
+                None
+            )
+        );
+    }
+
+    #[test]
+    fn root_of_a_user_namespace_shares_it() {
+        assert_eq!(root("0 100000 65536", ""), (Ids::Inherited, None));
+        assert_eq!(root("0 1000 1\n1 100000 65536", ""), (Ids::Inherited, None));
+        let lack = Some(Lack::Users { helpers: false });
+        assert_eq!(root("0 1000 1", ""), (Ids::Inherited, lack));
+    }
+
+    #[test]
+    fn a_user_gives_itself_and_its_subordinates() {
+        let ids = Ids::Subordinate {
+            user: 1000,
+            group: 1001,
+            first: 100_000,
+            first_group: 200_000,
+            count: 65_535,
+        };
+        assert_eq!(
+            user("bob:1:2\nann:100000:65536", "1000:200000:65536", true),
+            (ids, None)
+        );
+    }
+
+    #[test]
+    fn a_user_without_a_range_or_the_programs_gives_itself_alone() {
+        let single = Ids::Single {
+            user: 1000,
+            group: 1001,
+        };
+        let lacks = |helpers| Some(Lack::Users { helpers });
+        assert_eq!(user("ann:100000:65536", "", true), (single, lacks(false)));
+        assert_eq!(user("ann:x:65536", "ann:1:1", true), (single, lacks(false)));
+        assert_eq!(
+            user("ann:100000:65536", "ann:100000:65536", false),
+            (single, lacks(true))
+        );
+    }
+}

@@ -1,0 +1,265 @@
+//! Which hierarchies of control groups this process may make groups in.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::writable;
+
+/// What limits something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Controller {
+    Memory,
+    Processes,
+    Processor,
+}
+
+const CONTROLLERS: [(Controller, &str); 3] = [
+    (Controller::Memory, "memory"),
+    (Controller::Processes, "pids"),
+    (Controller::Processor, "cpu"),
+];
+
+/// A folder in which groups can be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hierarchy {
+    pub(super) folder: PathBuf,
+    /// Version 2.
+    pub(super) unified: bool,
+    /// Whether its groups can limit swap.
+    pub(super) swap: bool,
+    controllers: Vec<Controller>,
+}
+
+/// A mounted hierarchy and where in it this process is.
+#[derive(Debug, PartialEq, Eq)]
+struct Mounted {
+    place: PathBuf,
+    unified: bool,
+    controllers: Vec<Controller>,
+    /// The group of this process, below `place`.
+    own: PathBuf,
+}
+
+impl Hierarchy {
+    pub(super) fn new(folder: PathBuf, unified: bool, controllers: &[Controller]) -> Self {
+        Self {
+            folder,
+            unified,
+            swap: false,
+            controllers: controllers.to_vec(),
+        }
+    }
+
+    pub(super) fn controls(&self, controller: Controller) -> bool {
+        self.controllers.contains(&controller)
+    }
+
+    /// Makes the folder of a runtime, with the controllers that its groups need.
+    pub(super) fn ready(&self, folder: &Path) -> io::Result<()> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        // Whoever removes the folder of all when it is empty may do so between our two steps.
+        fs::create_dir_all(folder).or_else(|_| fs::create_dir_all(folder))?;
+        if self.unified {
+            for above in folder
+                .ancestors()
+                .take(2)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+            {
+                fs::write(
+                    above.join("cgroup.subtree_control"),
+                    enabling(&self.controllers),
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn enabling(controllers: &[Controller]) -> String {
+    let named = CONTROLLERS
+        .iter()
+        .filter(|(controller, _)| controllers.contains(controller));
+    named
+        .map(|(_, name)| format!("+{name}"))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The hierarchies of this machine that this process may use.
+pub(super) fn find() -> Vec<Hierarchy> {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let mounted = parse(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
+    let usable = |mounted: &Mounted| {
+        if mounted.unified {
+            unified(mounted)
+        } else {
+            divided(mounted)
+        }
+    };
+    mounted.iter().filter_map(usable).collect()
+}
+
+/// Below our own group, so that what limits us limits containers, too.
+fn divided(mounted: &Mounted) -> Option<Hierarchy> {
+    let own = mounted.place.join(&mounted.own);
+    let folder = [own, mounted.place.clone()]
+        .into_iter()
+        .find(|folder| can_make_groups(folder))?;
+    (!mounted.controllers.is_empty()).then(|| Hierarchy::new(folder, false, &mounted.controllers))
+}
+
+/// With version 2 a group has either processes or groups with controllers. Ours has a process: us.
+fn unified(mounted: &Mounted) -> Option<Hierarchy> {
+    let own = mounted.place.join(&mounted.own);
+    let mut folders = vec![mounted.place.clone()];
+    if own != mounted.place {
+        folders.push(own);
+    }
+    folders.into_iter().find_map(|folder| {
+        if !can_make_groups(&folder) {
+            return None;
+        }
+        let there = fs::read_to_string(folder.join("cgroup.controllers")).ok()?;
+        let controllers: Vec<Controller> = CONTROLLERS
+            .iter()
+            .filter(|(_, name)| there.split_whitespace().any(|it| it == *name))
+            .map(|(controller, _)| *controller)
+            .collect();
+        if controllers.is_empty() {
+            return None;
+        }
+        let control = folder.join("cgroup.subtree_control");
+        let enabled = fs::write(&control, enabling(&controllers)).or_else(|_| {
+            make_room(&folder).and_then(|()| fs::write(&control, enabling(&controllers)))
+        });
+        enabled.ok()?;
+        let mut hierarchy = Hierarchy::new(folder, true, &controllers);
+        // Where the kernel counts no swap the file isn't there.
+        hierarchy.swap = fs::read_to_string("/proc/swaps")
+            .is_ok_and(|swaps| swaps.lines().count() > 1)
+            && mounted.place.join("memory.swap.max").exists();
+        Some(hierarchy)
+    })
+}
+
+/// Moves this process out of the way, if it is alone there: the group is ours alone then.
+fn make_room(folder: &Path) -> io::Result<()> {
+    let there = fs::read_to_string(folder.join("cgroup.procs"))?;
+    if there
+        .split_whitespace()
+        .any(|pid| pid != std::process::id().to_string())
+    {
+        return Err(io::ErrorKind::ResourceBusy.into());
+    }
+    let aside = folder.join("mwctl-itself");
+    fs::create_dir_all(&aside)?;
+    fs::write(aside.join("cgroup.procs"), "0")
+}
+
+fn can_make_groups(folder: &Path) -> bool {
+    // Asked of a file, since who has the machine's root needs no permission.
+    writable(&folder.join("cgroup.procs"))
+}
+
+/// Reads `proc_pid_mountinfo(5)` and `/proc/self/cgroup` (`cgroups(7)`).
+fn parse(mountinfo: &str, own: &str) -> Vec<Mounted> {
+    let mut found: Vec<Mounted> = Vec::new();
+    for line in mountinfo.lines() {
+        let Some((before, after)) = line.split_once(" - ") else {
+            continue;
+        };
+        let before: Vec<&str> = before.split(' ').collect();
+        let after: Vec<&str> = after.split(' ').collect();
+        let ([_, _, _, root, place, ..], [kind, _, options]) = (&before[..], &after[..]) else {
+            continue;
+        };
+        let unified = *kind == "cgroup2";
+        if !unified && *kind != "cgroup" {
+            continue;
+        }
+        let has = |name: &str| options.split(',').any(|option| option == name);
+        let controllers: Vec<Controller> = CONTROLLERS
+            .iter()
+            .filter(|(_, name)| has(name))
+            .map(|(controller, _)| *controller)
+            .collect();
+        if !unified && controllers.is_empty() {
+            continue;
+        }
+        let ours = own.lines().find_map(|line| {
+            let mut fields = line.splitn(3, ':').skip(1);
+            let (names, path) = (fields.next()?, fields.next()?);
+            let same = if unified {
+                names.is_empty()
+            } else {
+                names.split(',').any(|name| has(name) && !name.is_empty())
+            };
+            same.then_some(path)
+        });
+        // Seen from the mount's own root; elsewhere we have no place in it.
+        let own = ours
+            .and_then(|path| Path::new(path).strip_prefix(root).ok())
+            .unwrap_or(Path::new(""))
+            .to_owned();
+        let place = PathBuf::from(place);
+        if found.iter().all(|other| other.place != place) {
+            found.push(Mounted {
+                place,
+                unified,
+                controllers,
+                own,
+            });
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_versions_are_found_side_by_side() {
+        let mountinfo = "\
+25 20 0:22 / /sys/fs/cgroup ro - tmpfs tmpfs ro
+26 25 0:23 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 cgroup2 rw
+27 25 0:24 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory
+28 25 0:25 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
+29 25 0:26 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd
+nonsense";
+        let own = "4:memory:/a/b\n3:cpu,cpuacct:/\n1:name=systemd:/x\n0::/user.slice\n";
+        let found = parse(mountinfo, own);
+        let mounted = |place: &str, unified, controllers: &[Controller], own: &str| Mounted {
+            place: place.into(),
+            unified,
+            controllers: controllers.to_vec(),
+            own: own.into(),
+        };
+        assert_eq!(
+            found,
+            [
+                mounted("/sys/fs/cgroup/unified", true, &[], "user.slice"),
+                mounted("/sys/fs/cgroup/memory", false, &[Controller::Memory], "a/b"),
+                mounted(
+                    "/sys/fs/cgroup/cpu,cpuacct",
+                    false,
+                    &[Controller::Processor],
+                    ""
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn controllers_are_enabled_by_name() {
+        assert_eq!(
+            enabling(&[Controller::Processor, Controller::Memory]),
+            "+memory +cpu"
+        );
+    }
+}

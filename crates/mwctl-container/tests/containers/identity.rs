@@ -1,0 +1,74 @@
+//! As whom processes run.
+
+use mwctl_container::{Ids, Lack, Step};
+
+use crate::stage::{as_everybody, exited};
+
+/// What root gives where `/etc/subuid` names nothing else.
+const ROOTS: Ids = Ids::Range {
+    first: 1_895_825_408,
+    count: 65_536,
+};
+
+#[test]
+fn another_user_runs_where_there_is_one() {
+    as_everybody(
+        "identity::another_user_runs_where_there_is_one",
+        async |stage| {
+            let mut container = stage.shell("id -u; id -g; id -G; touch /tmp/mine && stat -c %u /tmp/mine; grep CapEff /proc/self/status");
+            let identity = &mut container.process.as_mut().unwrap().identity;
+            identity.user = "1000:1001".to_owned();
+            identity.groups = vec![7];
+            let alone = stage
+                .runtime
+                .lacks()
+                .iter()
+                .any(|lack| matches!(lack, Lack::Users { .. }));
+            // An ordinary user may have one id alone, which must be told; root never has.
+            assert!(!alone || stage.runtime.ids() != ROOTS);
+            if alone {
+                let error = stage.runtime.run(container).await.unwrap_err();
+                assert_eq!(error.failure().unwrap().step, Step::User, "{error}");
+            } else {
+                let expected = "1000\n1001\n1001 7\n1000\nCapEff:\t0000000000000000\n";
+                assert_eq!(stage.outcome(container).await, exited(expected, 0));
+            }
+        },
+    );
+}
+
+#[test]
+fn a_user_that_the_image_does_not_know_is_an_error() {
+    as_everybody(
+        "identity::a_user_that_the_image_does_not_know_is_an_error",
+        async |stage| {
+            let mut container = stage.shell("");
+            container.process.as_mut().unwrap().identity.user = "nosuchuser".to_owned();
+            let error = stage.runtime.run(container).await.unwrap_err();
+            assert_eq!(error.failure().unwrap().step, Step::User);
+            assert!(error.to_string().contains("nosuchuser"), "{error}");
+        },
+    );
+}
+
+#[test]
+fn privileges_may_be_gained_where_that_is_asked_for() {
+    as_everybody(
+        "identity::privileges_may_be_gained_where_that_is_asked_for",
+        async |stage| {
+            let mut container = stage
+                .shell("grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status | tr '\\t\\n' '  '");
+            container.process.as_mut().unwrap().no_new_privileges = false;
+            assert_eq!(
+                stage.outcome(container).await,
+                exited("NoNewPrivs: 0 Seccomp: 2 ", 0)
+            );
+            let mut container = stage.shell("grep CapEff /proc/self/status");
+            container.process.as_mut().unwrap().capabilities = 1 << 10;
+            assert_eq!(
+                stage.outcome(container).await,
+                exited("CapEff:\t0000000000000400\n", 0)
+            );
+        },
+    );
+}

@@ -1,0 +1,103 @@
+//! Limits: enforced where this machine lets them be, told where it doesn't.
+
+use mwctl_container::{End, Lack, Limits, Resource};
+
+use crate::stage::{Stage, as_everybody};
+
+fn lacks(stage: &Stage, lack: Lack) -> bool {
+    stage.runtime.lacks().contains(&lack)
+}
+
+#[test]
+fn who_wants_more_memory_than_it_may_have_is_ended() {
+    as_everybody(
+        "resources::who_wants_more_memory_than_it_may_have_is_ended",
+        async |stage| {
+            let mut container =
+                stage.shell("head -c 200m /dev/zero | tail -c 200m | wc -c; echo $?");
+            container.limits = Limits {
+                memory: Some(32 << 20),
+                ..Limits::default()
+            };
+            let (running, read) = stage.start(container).await;
+            let out = crate::stage::all(read).await;
+            running.ended().await;
+            let killed = running.group().out_of_memory();
+            if lacks(&stage, Lack::Memory) {
+                assert_eq!((out.trim(), killed), ("209715200\n0", 0));
+            } else {
+                assert!(killed > 0 && !out.contains("209715200"), "{out}");
+            }
+        },
+    );
+}
+
+#[test]
+fn there_are_no_more_processes_than_there_may_be() {
+    as_everybody(
+        "resources::there_are_no_more_processes_than_there_may_be",
+        async |stage| {
+            let mut container =
+                stage.shell("for i in 1 2 3 4 5 6 7 8; do sleep 0.05 & done; wait; echo all");
+            container.limits = Limits {
+                processes: Some(5),
+                ..Limits::default()
+            };
+            let outcome = stage.outcome(container).await;
+            if lacks(&stage, Lack::Processes) {
+                assert_eq!(outcome.out, "all\n");
+            } else {
+                assert!(
+                    outcome.out.contains("ork") && outcome.end != End::Code(0),
+                    "{outcome:?}"
+                );
+            }
+        },
+    );
+}
+
+#[test]
+fn who_wants_more_of_the_processor_is_held_back() {
+    as_everybody(
+        "resources::who_wants_more_of_the_processor_is_held_back",
+        async |stage| {
+            let mut container = stage.shell("while :; do :; done");
+            container.limits = Limits {
+                processor: Some(100),
+                processor_share: Some(250),
+                ..Limits::default()
+            };
+            let (running, _read) = stage.start(container).await;
+            if lacks(&stage, Lack::Processor) {
+                assert_eq!(running.group().throttled(), None);
+                return;
+            }
+            // It gets a tenth of what it wants, so that the kernel soon holds it back.
+            while running.group().throttled() == Some(0) {
+                tokio::task::yield_now().await;
+            }
+            assert!(running.group().throttled().is_some());
+        },
+    );
+}
+
+#[test]
+fn resource_limits_and_willingness_to_die_are_clamped() {
+    as_everybody(
+        "resources::resource_limits_and_willingness_to_die_are_clamped",
+        async |stage| {
+            let mut container = stage.shell("ulimit -n; cat /proc/self/oom_score_adj");
+            let process = container.process.as_mut().unwrap();
+            process.resources = vec![Resource {
+                number: libc::RLIMIT_NOFILE,
+                limit: u64::MAX,
+            }];
+            process.oom_score_adj = -999;
+            let hard = rustix::process::getrlimit(rustix::process::Resource::Nofile)
+                .maximum
+                .unwrap();
+            let own = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap();
+            assert_eq!(stage.outcome(container).await.out, format!("{hard}\n{own}"));
+        },
+    );
+}
