@@ -1,0 +1,386 @@
+//! Requests about objects: the method and the place make a verb, the verb is the registry's.
+
+use super::accept::{self, Form};
+use super::parameters::Parameters;
+use super::path;
+use super::respond::{self, Body};
+use super::watch::Watch;
+use super::{Api, BodyError, body, header_text, no_page, not_allowed, reviews};
+use crate::access::{self, Attributes, Decision, User};
+use crate::decode::Strictness;
+use crate::patch::PatchKind;
+use crate::registry::{Answer, Change, DeleteOptions, Deleted, Registry, Target, WriteOptions};
+use crate::schema::{Gvk, Subresource};
+use crate::status::Status;
+use crate::storage::Object;
+use crate::table::{self, Include};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Response, header};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long a watch lasts whose client does not say.
+const WATCH: Duration = Duration::from_mins(30);
+
+/// A request about objects.
+pub(super) struct Call<'a> {
+    pub(super) api: &'a Api,
+    pub(super) parts: &'a Parts,
+    pub(super) user: User,
+    pub(super) parameters: Parameters,
+}
+
+impl Call<'_> {
+    pub(super) async fn answer<B>(
+        &self,
+        place: path::Resource,
+        body: B,
+    ) -> Result<Response<Body>, Status>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<BodyError>,
+    {
+        let registry = self.registry();
+        let resource = registry
+            .resource(&place.group, &place.version, &place.plural)
+            .ok_or_else(no_page)?;
+        let in_namespace = !place.namespace.is_empty();
+        let one_without = resource.namespaced && !in_namespace && !place.name.is_empty();
+        if (in_namespace && !resource.namespaced) || one_without {
+            return Err(no_page());
+        }
+        if !place.subresource.is_empty() && !resource.has_subresource(&place.subresource) {
+            return Err(no_page());
+        }
+        let target = Target {
+            resource,
+            namespace: place.namespace,
+            name: place.name,
+            subresource: place.subresource,
+        };
+        let watches = place.watch || self.parameters.flag("watch");
+        self.authorize(&target, watches)?;
+        if matches!(self.parts.method, Method::GET | Method::POST)
+            && let Some(answer) = self.stream(&target).await
+        {
+            return answer;
+        }
+        if self.parts.method == Method::GET {
+            return self.read(&target, watches);
+        }
+        let bytes = body::read(body).await?;
+        match self.parts.method {
+            Method::POST => self.post(&target, &bytes),
+            Method::PUT if !target.name.is_empty() => self.put(&target, &bytes),
+            Method::PATCH if !target.name.is_empty() => self.patch(&target, &bytes),
+            Method::DELETE if target.subresource.is_empty() => self.delete(&target, &bytes),
+            _ => Err(not_allowed()),
+        }
+    }
+
+    /// Refuses who may not do what they ask for.
+    fn authorize(&self, target: &Target, watches: bool) -> Result<(), Status> {
+        let one = !target.name.is_empty();
+        let verb = match self.parts.method {
+            Method::GET | Method::HEAD if one => "get",
+            Method::GET | Method::HEAD if watches => "watch",
+            Method::GET | Method::HEAD => "list",
+            Method::POST => "create",
+            Method::PUT => "update",
+            Method::PATCH => "patch",
+            Method::DELETE if one => "delete",
+            Method::DELETE => "deletecollection",
+            _ => return Err(not_allowed()),
+        };
+        let mut asked = target.asked();
+        let options = if one {
+            None
+        } else {
+            Some(self.parameters.list_options(&target.resource.gvk)?)
+        };
+        if let Some(options) = options.as_ref().filter(|_| verb != "create") {
+            asked.name = options
+                .selector
+                .fields
+                .equal("metadata.name")
+                .unwrap_or_default();
+            asked.node = options
+                .selector
+                .fields
+                .equal("spec.nodeName")
+                .unwrap_or_default();
+        }
+        let attributes = Attributes {
+            verb,
+            target: access::Target::Resource(asked),
+        };
+        match reviews::decide(self.registry(), &self.user, &attributes) {
+            Decision::Allowed(_) => Ok(()),
+            Decision::Refused(why) => Err(access::forbidden(&self.user, &attributes, &why)),
+        }
+    }
+
+    /// The options of a write by this request's user; `kind` is theirs, such as `CreateOptions`.
+    fn write_options(&self, kind: &str) -> Result<WriteOptions, Status> {
+        let agent = header_text(self.parts, header::USER_AGENT);
+        let mut options = self.parameters.write_options(kind, agent)?;
+        options.user = Some(self.user.clone());
+        Ok(options)
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.api.registry
+    }
+
+    /// The form of the answer.
+    fn form(&self) -> Result<Form, Status> {
+        let accept = header_text(self.parts, header::ACCEPT);
+        let include = self.parameters.get("includeObject");
+        let include = Include::parse(include).ok_or_else(|| {
+            Status::bad_request(format!("unrecognized includeObject value: \"{include}\""))
+        })?;
+        accept::form(accept, include).ok_or_else(|| {
+            let message = "only the following media types are accepted: application/json";
+            Status::new(406, "NotAcceptable", message)
+        })
+    }
+
+    fn read(&self, target: &Target, watches: bool) -> Result<Response<Body>, Status> {
+        let form = self.form()?;
+        let verb = match (target.name.is_empty(), watches) {
+            (true, true) => "watch",
+            (true, false) => "list",
+            (false, _) => "get",
+        };
+        require(target, verb)?;
+        if !target.name.is_empty() {
+            if target.subresource == "scale" {
+                let scale = self.registry().scale(target)?;
+                return Ok(respond::object(200, table::scale(), form, &scale));
+            }
+            let object = self.registry().get(target)?;
+            return Ok(respond::object(200, &target.resource, form, &object));
+        }
+        let options = self.parameters.list_options(&target.resource.gvk)?;
+        if !watches {
+            let page = self.registry().list(target, &options)?;
+            return Ok(respond::list(&target.resource, form, &page));
+        }
+        let start = self.registry().watch(target, &options)?;
+        let watch = Watch {
+            resource: target.resource.clone(),
+            namespace: target.namespace.clone(),
+            selector: options.selector,
+            form,
+            bookmarks: self.parameters.flag("allowWatchBookmarks"),
+            timeout: self
+                .parameters
+                .timeout()?
+                .map_or(WATCH, Duration::from_secs),
+        };
+        Ok(watch.begin(start))
+    }
+
+    fn post(&self, target: &Target, bytes: &[u8]) -> Result<Response<Body>, Status> {
+        require(target, "create")?;
+        if target.name.is_empty() != target.subresource.is_empty() {
+            return Err(not_allowed());
+        }
+        let options = self.write_options("CreateOptions")?;
+        let (object, warnings) = self.decode(target, bytes, options.strictness)?;
+        if let Some(review) = reviews::answer(self, target, &object) {
+            let answer = Object::unstored(review?);
+            return Ok(respond::object(
+                201,
+                &target.resource,
+                self.form()?,
+                &answer.into(),
+            ));
+        }
+        match target.subresource.as_str() {
+            "" => {
+                let answer = self.registry().create(target, object, &options)?;
+                self.written(target, answer, warnings)
+            }
+            "binding" => {
+                self.registry().bind(target, &object, &options)?;
+                Ok(respond::value(201, &success(201)))
+            }
+            "eviction" => {
+                self.registry()
+                    .evict(target, &object, &options, &self.user)?;
+                Ok(respond::value(201, &success(201)))
+            }
+            _ => Err(not_allowed()),
+        }
+    }
+
+    /// The object in a body, and warnings for the client.
+    fn decode(
+        &self,
+        target: &Target,
+        bytes: &[u8],
+        strictness: Strictness,
+    ) -> Result<(Value, Vec<String>), Status> {
+        let kind = kind_at(target);
+        let own = kind == &target.resource.gvk;
+        match target.resource.definition().filter(|_| own) {
+            Some(definition) => body::custom(definition, self.parts, bytes, strictness),
+            None => body::object(
+                target.resource.schema(),
+                kind,
+                self.parts,
+                bytes,
+                strictness,
+            ),
+        }
+    }
+
+    fn put(&self, target: &Target, bytes: &[u8]) -> Result<Response<Body>, Status> {
+        require(target, "update")?;
+        let options = self.write_options("UpdateOptions")?;
+        let (object, warnings) = self.decode(target, bytes, options.strictness)?;
+        let answer = match target.subresource.as_str() {
+            "finalize" => self.registry().finalize(target, &object, &options)?,
+            "scale" => self
+                .registry()
+                .change_scale(target, &Change::Replace(object), &options)?,
+            _ => self
+                .registry()
+                .change(target, &Change::Replace(object), &options)?,
+        };
+        self.written(target, answer, warnings)
+    }
+
+    fn patch(&self, target: &Target, bytes: &[u8]) -> Result<Response<Body>, Status> {
+        require(target, "patch")?;
+        let options = self.write_options("PatchOptions")?;
+        let json = || -> Result<Value, Status> {
+            serde_json::from_slice(bytes)
+                .map_err(|fault| Status::bad_request(format!("error decoding patch: {fault}")))
+        };
+        let change = match body::media(self.parts) {
+            "application/json-patch+json" => Change::Patch(PatchKind::Json, json()?),
+            "application/merge-patch+json" => Change::Patch(PatchKind::Merge, json()?),
+            "application/strategic-merge-patch+json" => {
+                Change::Patch(PatchKind::StrategicMerge, json()?)
+            }
+            "application/apply-patch+yaml" => {
+                let fault =
+                    |fault: String| Status::bad_request(format!("error decoding YAML: {fault}"));
+                let text = std::str::from_utf8(bytes).map_err(|error| fault(error.to_string()))?;
+                // JSON is YAML too, and what kubectl sends here.
+                let body = json().or_else(|_| {
+                    serde_yaml::from_str(text).map_err(|error| fault(error.to_string()))
+                })?;
+                let force = self.parameters.flag("force");
+                Change::Apply { body, force }
+            }
+            _ => {
+                return Err(Status::new(
+                    415,
+                    "UnsupportedMediaType",
+                    "415: Unsupported Media Type",
+                )
+                .about("", "", ""));
+            }
+        };
+        let answer = match target.subresource.as_str() {
+            "scale" => self.registry().change_scale(target, &change, &options)?,
+            _ => self.registry().change(target, &change, &options)?,
+        };
+        self.written(target, answer, Vec::new())
+    }
+
+    fn delete(&self, target: &Target, bytes: &[u8]) -> Result<Response<Body>, Status> {
+        let mut body = json!({});
+        if !bytes.is_empty() {
+            let kind = Gvk {
+                group: String::new(),
+                version: "v1".to_owned(),
+                kind: "DeleteOptions".to_owned(),
+            };
+            body = body::object(
+                self.registry().schema(),
+                &kind,
+                self.parts,
+                bytes,
+                Strictness::Ignore,
+            )?
+            .0;
+        }
+        self.parameters.complete_delete_options(&mut body)?;
+        let mut options = DeleteOptions::parse(&body)?;
+        options.user = Some(self.user.clone());
+        if target.name.is_empty() {
+            require(target, "deletecollection")?;
+            let list = self.parameters.list_options(&target.resource.gvk)?;
+            let page = self.registry().delete_collection(target, &list, &options)?;
+            return Ok(respond::list(&target.resource, self.form()?, &page));
+        }
+        require(target, "delete")?;
+        match self.registry().delete(target, &options)? {
+            Deleted::Object(object) => Ok(respond::object(
+                200,
+                &target.resource,
+                self.form()?,
+                &object,
+            )),
+            Deleted::Gone(object) => {
+                let mut told = success(200);
+                told["details"] = json!({"name": object.name(), "kind": target.resource.plural, "uid": object.uid()});
+                if !target.resource.gvk.group.is_empty() {
+                    told["details"]["group"] = json!(target.resource.gvk.group);
+                }
+                Ok(respond::value(200, &told))
+            }
+        }
+    }
+
+    /// The answer to a write.
+    fn written(
+        &self,
+        target: &Target,
+        answer: Answer,
+        mut warnings: Vec<String>,
+    ) -> Result<Response<Body>, Status> {
+        warnings.extend(answer.warnings);
+        let code = if answer.created { 201 } else { 200 };
+        let response = respond::object(code, &target.resource, self.form()?, &answer.object);
+        Ok(respond::with_warnings(response, &warnings))
+    }
+}
+
+/// Refuses what a resource doesn't offer.
+fn require(target: &Target, verb: &str) -> Result<(), Status> {
+    let own = subresource(target).map(|own| &own.verbs);
+    let verbs = own.unwrap_or(&target.resource.verbs);
+    if verbs.iter().any(|known| known == verb) {
+        Ok(())
+    } else {
+        Err(not_allowed())
+    }
+}
+
+/// The kind that is read and written at a place.
+fn kind_at(target: &Target) -> &Gvk {
+    subresource(target).map_or(&target.resource.gvk, |own| &own.gvk)
+}
+
+fn subresource(target: &Target) -> Option<&Subresource> {
+    let subresources = &target.resource.subresources;
+    subresources
+        .iter()
+        .find(|known| known.name == target.subresource)
+}
+
+/// The answer to what leaves nothing to show.
+fn success(code: u16) -> Value {
+    let mut told =
+        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
+    if code != 200 {
+        told["code"] = json!(code);
+    }
+    told
+}

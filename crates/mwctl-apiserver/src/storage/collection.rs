@@ -1,0 +1,130 @@
+//! The objects of one resource and the log of their latest changes.
+
+use super::{Compacted, Event, Key, Object, Refused, Retention};
+use rpds::RedBlackTreeMapSync;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Objects by key. A clone shares everything with its original, so that a reader takes one and leaves.
+pub(super) type Objects = RedBlackTreeMapSync<Key, Arc<Object>>;
+
+/// Objects, and a log that leads from `oldest` to the present.
+#[derive(Debug)]
+pub(super) struct Collection {
+    objects: Objects,
+    log: VecDeque<Arc<Event>>,
+    log_bytes: usize,
+    /// The oldest revision that the log leads back to.
+    oldest: u64,
+    /// The revision of the latest change, for those who wait for another.
+    latest: watch::Sender<u64>,
+}
+
+impl Default for Collection {
+    fn default() -> Self {
+        Self {
+            objects: Objects::default(),
+            log: VecDeque::new(),
+            log_bytes: 0,
+            oldest: 0,
+            latest: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Collection {
+    /// An empty one that knows nothing of what was before this revision.
+    pub(super) fn since_revision(revision: u64) -> Self {
+        Self {
+            oldest: revision,
+            latest: watch::Sender::new(revision),
+            ..Self::default()
+        }
+    }
+
+    /// Puts an object where it was before, or takes it away; nobody is told.
+    pub(super) fn restore(&mut self, key: Key, object: Option<Arc<Object>>) {
+        match object {
+            Some(object) => self.objects.insert_mut(key, object),
+            None => drop(self.objects.remove_mut(&key)),
+        }
+    }
+
+    /// All objects by their keys.
+    pub(super) fn objects(&self) -> impl Iterator<Item = (&Key, &Arc<Object>)> {
+        self.objects.iter()
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<Object>> {
+        self.objects.get(key).cloned()
+    }
+
+    /// The object of this key, if it is still the one that was read.
+    pub(super) fn unchanged(&self, key: &Key, read: &Object) -> Result<Arc<Object>, Refused> {
+        match self.objects.get(key) {
+            None => Err(Refused::Missing),
+            Some(object) if object.revision() != read.revision() => Err(Refused::Changed),
+            Some(object) => Ok(object.clone()),
+        }
+    }
+
+    /// Carries out a change, remembers it, forgets what is too old, and wakes the watchers.
+    pub(super) fn record(&mut self, key: Key, event: Event, retention: Retention) {
+        match event.after() {
+            Some(object) => self.objects.insert_mut(key, object.clone()),
+            None => drop(self.objects.remove_mut(&key)),
+        }
+        let revision = event.revision();
+        self.log_bytes += event.object().json().len();
+        self.log.push_back(Arc::new(event));
+        while self.log.len() > retention.events || self.log_bytes > retention.bytes {
+            let Some(forgotten) = self.log.pop_front() else {
+                break;
+            };
+            self.log_bytes -= forgotten.object().json().len();
+            self.oldest = forgotten.revision();
+        }
+        self.latest.send_replace(revision);
+    }
+
+    pub(super) fn latest(&self) -> u64 {
+        *self.latest.borrow()
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.latest.subscribe()
+    }
+
+    /// The changes after a revision.
+    pub(super) fn since(&self, revision: u64) -> Result<Vec<Arc<Event>>, Compacted> {
+        Ok(self.log.range(self.after(revision)?..).cloned().collect())
+    }
+
+    /// The objects as they were at a revision: the present ones with every later change undone.
+    pub(super) fn at(&self, revision: u64) -> Result<Objects, Compacted> {
+        let mut objects = self.objects.clone();
+        for event in self.log.range(self.after(revision)?..).rev() {
+            let object = event.object();
+            let key = Key::new(object.namespace(), object.name());
+            match event.before() {
+                Some(before) => objects.insert_mut(key, before.clone()),
+                None => drop(objects.remove_mut(&key)),
+            }
+        }
+        Ok(objects)
+    }
+
+    /// Where in the log the changes after a revision begin.
+    fn after(&self, revision: u64) -> Result<usize, Compacted> {
+        if revision < self.oldest {
+            return Err(Compacted {
+                asked: revision,
+                oldest: self.oldest,
+            });
+        }
+        Ok(self
+            .log
+            .partition_point(|event| event.revision() <= revision))
+    }
+}

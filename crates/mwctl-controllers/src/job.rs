@@ -1,0 +1,169 @@
+//! Jobs: pods until enough have succeeded or too many have failed, each counted exactly once.
+//!
+//! A pod carries a finalizer until its end is in the Job's status: first it is noted as uncounted, then its finalizer goes, then it is
+//! counted. Whatever is interrupted between is taken up again. Not carried out: limits per index, failure and success policies.
+
+mod completion;
+mod indexes;
+mod pods_of;
+mod status;
+
+use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
+
+use self::completion::{Verdict, finished};
+use crate::action::{Action, Propagation, Target};
+use crate::claim::{claim, selector};
+use crate::controller::{Context, Controller};
+use crate::observed::{Change, Key, Kind, Object, Observed, controller_of};
+
+/// The controller's name.
+pub(crate) const NAME: &str = "job-controller";
+
+/// What keeps a pod until it is counted.
+const TRACKING: &str = "batch.kubernetes.io/job-tracking";
+
+/// The controller.
+pub(crate) static CONTROLLER: Controller = Controller {
+    name: NAME,
+    reads: &[Kind::Job, Kind::Pod],
+    traces_all: false,
+    wakes,
+    reconcile,
+};
+
+fn wakes(change: &Change, _: &Observed) -> Vec<Key> {
+    match change.object() {
+        Object::Job(job) => vec![Key::of(job.as_ref())],
+        Object::Pod(pod) => {
+            let namespace = pod.metadata.namespace.clone().unwrap_or_default();
+            let mut keys: Vec<Key> = (change.states())
+                .filter_map(|state| controller_of(state.meta()))
+                .filter(|owner| owner.kind == "Job")
+                .map(|owner| Key::new(&namespace, &owner.name))
+                .collect();
+            keys.dedup();
+            keys
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A Job with its pods.
+struct Work<'a> {
+    job: &'a Job,
+    spec: &'a JobSpec,
+    pods: Vec<Arc<Pod>>,
+    now: Timestamp,
+}
+
+impl Work<'_> {
+    fn parallelism(&self) -> i32 {
+        self.spec.parallelism.unwrap_or(1)
+    }
+
+    fn is_indexed(&self) -> bool {
+        self.spec.completion_mode.as_deref() == Some("Indexed")
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.spec.suspend == Some(true)
+    }
+}
+
+fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
+    let Some(job) = context.observed.jobs.get(key).map(AsRef::as_ref) else {
+        return release_leftovers(context, key);
+    };
+    let Some(spec) = &job.spec else {
+        return Vec::new();
+    };
+    if let Some(end) = finished(job) {
+        return after_the_end(context, job, spec, end);
+    }
+    let Some(selector) = spec.selector.as_ref().and_then(selector) else {
+        return Vec::new();
+    };
+    if job.metadata.deletion_timestamp.is_some() {
+        return release_leftovers(context, key);
+    }
+    let claim = claim(
+        job,
+        &selector,
+        context.observed.pods.in_namespace(&key.namespace),
+    );
+    if !claim.actions.is_empty() {
+        return claim.actions;
+    }
+    let work = Work {
+        job,
+        spec,
+        pods: claim.ours,
+        now: context.now,
+    };
+    let status = status::compute(&work);
+    let mut actions = Vec::new();
+    if job.status.as_ref() != Some(&status.status) {
+        let mut job = job.clone();
+        job.status = Some(status.status.clone());
+        actions.push(Action::UpdateStatus(job.into()));
+        actions.extend(status.notes.into_iter().map(Action::Record));
+    }
+    actions.extend(pods_of::release(&work));
+    match status.verdict {
+        Verdict::Over => actions.extend(pods_of::delete_active(&work)),
+        Verdict::Goes => {
+            // What is done about pods is decided on counts that the server has confirmed.
+            if actions.is_empty() {
+                actions.extend(pods_of::resize(&work));
+            }
+        }
+    }
+    actions.extend(
+        status
+            .wake_at
+            .filter(|time| *time > context.now)
+            .map(Action::WakeAt),
+    );
+    actions
+}
+
+/// Lets go of the pods of a Job that is gone, or going.
+fn release_leftovers(context: &Context<'_>, key: &Key) -> Vec<Action> {
+    (context.observed.pods.in_namespace(&key.namespace))
+        .filter(|pod| pods_of::is_tracked(pod))
+        .filter(|pod| {
+            controller_of(&pod.metadata).is_some_and(|it| it.kind == "Job" && it.name == key.name)
+        })
+        .map(|pod| pods_of::untrack(pod))
+        .collect()
+}
+
+/// Tidies after the end, and deletes the Job when its time is over.
+fn after_the_end(context: &Context<'_>, job: &Job, spec: &JobSpec, end: Timestamp) -> Vec<Action> {
+    let uid = job.metadata.uid.as_deref().unwrap_or_default();
+    let mut actions: Vec<Action> = (context.observed.pods.owned_by(uid))
+        .filter(|pod| pods_of::is_tracked(pod))
+        .map(|pod| pods_of::untrack(pod))
+        .collect();
+    if let Some(seconds) = spec.ttl_seconds_after_finished
+        && job.metadata.deletion_timestamp.is_none()
+    {
+        let time = end.saturating_add(SignedDuration::from_secs(seconds.into()));
+        match time {
+            Ok(time) if time > context.now => actions.push(Action::WakeAt(time)),
+            _ => actions.push(Action::Delete {
+                target: Target::of(job),
+                propagation: Some(Propagation::Foreground),
+                grace: None,
+                announcement: None,
+            }),
+        }
+    }
+    actions
+}
+
+#[cfg(test)]
+mod tests;
