@@ -1,0 +1,421 @@
+//! Builds: carries out a [`Plan`], step by step, in the store, without a daemon.
+//!
+//! Each step has a key: a hash of the key before it and of all that goes into it. A step whose
+//! key is known has its layer already; nothing has ever to be invalidated. Stages that don't need
+//! each other are built side by side.
+//!
+//! Files are copied without a mount, straight into the new layer; what is the same as last time is
+//! a second name of the same file. Only `RUN` needs a container.
+
+mod accounts;
+mod copy;
+mod files;
+mod ignore;
+mod local;
+mod run;
+mod state;
+mod steps;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use self::local::Local;
+use self::state::{Part, State};
+use crate::image::Config;
+use crate::oci::architecture;
+use crate::plan::{Base, Plan, Stage};
+use crate::reference::{InvalidReference, Reference};
+use crate::store::{Record, Store, StoreError};
+
+pub use accounts::UnknownAccount;
+pub use run::{Containers, Outside};
+
+/// What is told of a build.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Told {
+    /// A step that makes a layer begins.
+    Begins {
+        /// Its stage.
+        stage: String,
+        /// What it does.
+        step: String,
+        /// Why it isn't known from before.
+        why: String,
+    },
+    /// A step is done.
+    Done {
+        /// Its stage.
+        stage: String,
+        /// What it did.
+        step: String,
+        /// Whether its layer was there.
+        cached: bool,
+        /// How long it took.
+        milliseconds: u64,
+    },
+    /// A program wrote a line.
+    Output {
+        /// Its stage.
+        stage: String,
+        /// The line.
+        line: String,
+    },
+}
+
+/// A build to be made.
+pub struct Build<'a> {
+    /// Where it is made.
+    pub store: &'a Store,
+    /// What is to be done.
+    pub plan: &'a Plan,
+    /// The folder with the files that are copied.
+    pub context: &'a Path,
+    /// What the user gives instead of the file's defaults.
+    pub arguments: &'a BTreeMap<String, String>,
+    /// Runs programs; without it a step that runs one fails.
+    pub containers: Option<&'a Containers>,
+    /// Ends the build between steps, and the program that runs.
+    pub cancel: &'a CancellationToken,
+    /// Is told what happens; from several threads.
+    pub report: &'a (dyn Fn(Told) + Sync),
+}
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A step failed.
+    #[error("cannot build `{stage}`: {step}")]
+    Step {
+        /// The stage.
+        stage: String,
+        /// The step.
+        step: String,
+        /// The step's line, where it has one.
+        line: Option<usize>,
+        /// Why.
+        source: Box<StepError>,
+    },
+    /// A base isn't in the store.
+    #[error("the base `{0}` isn't in the store")]
+    NoBase(Reference),
+    /// A base's name is none.
+    #[error(transparent)]
+    Base(#[from] InvalidReference),
+    /// The machine's own programs are no base: they are another thing on every machine.
+    #[error("an image can't be built upon `mwctl.local/host`")]
+    Host,
+    /// The folder can't be read.
+    #[error("cannot read `{}`", path.display())]
+    Context {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It was told to end.
+    #[error("the build was cancelled")]
+    Cancelled,
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// A variable can't be understood.
+    #[error("{0}")]
+    Variable(String),
+    /// An account isn't known.
+    #[error(transparent)]
+    Account(#[from] UnknownAccount),
+    /// What is copied isn't there.
+    #[error("`{path}` isn't in {place}")]
+    Missing {
+        /// What.
+        path: String,
+        /// Where it was looked for.
+        place: String,
+    },
+    /// What is copied lies outside of the folder.
+    #[error("`{0}` leads out of the folder that is built")]
+    Outside(String),
+    /// A file can't be read or written.
+    #[error("cannot use `{}`", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A program ended with an error.
+    #[error("{how}, after it wrote:\n{}", last.join("\n"))]
+    Program {
+        /// How it ended.
+        how: String,
+        /// The last lines that it wrote.
+        last: Vec<String>,
+    },
+    /// A program can't be started.
+    #[error("the program can't be started: {0}")]
+    Start(String),
+    /// There is nothing that runs programs.
+    #[error("programs can't be run here")]
+    NoContainers,
+    /// The store can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It was told to end.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl StepError {
+    fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}
+
+impl BuildError {
+    /// What to type next.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NoBase(base) => vec![format!("mwctl image pull {base}")],
+            Self::Host => vec!["name an image as the base, such as `debian:bookworm`".to_owned()],
+            Self::Store(error) => error.hints(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// What is known of a step without making it.
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explained {
+    /// Its stage.
+    pub stage: String,
+    /// Its line in the file, where it has one.
+    pub line: Option<usize>,
+    /// What it does.
+    pub step: String,
+    /// Whether its layer is there; `None` for a step that makes none.
+    pub cached: Option<bool>,
+    /// Why it isn't.
+    pub why: Option<String>,
+}
+
+/// What stages have in common while they are built.
+struct Shared<'a> {
+    build: &'a Build<'a>,
+    local: Local<'a>,
+    done: BTreeMap<String, State>,
+    images: BTreeMap<String, State>,
+}
+
+impl<'a> Build<'a> {
+    /// Builds the plan's last stage, and gives the image a name. Blocks.
+    pub fn make(&self, name: &Reference) -> Result<Record, BuildError> {
+        let _using = self.store.using()?;
+        let mut shared = self.shared()?;
+        let mut open: Vec<&Stage> = self.plan.stages.iter().collect();
+        while !open.is_empty() {
+            let (ready, later): (Vec<&Stage>, Vec<&Stage>) = open.into_iter().partition(|stage| {
+                stage
+                    .needs()
+                    .iter()
+                    .all(|need| shared.done.contains_key(*need))
+            });
+            let built = crate::parallel::each(&ready, |stage| shared.stage(stage, None))?;
+            for (stage, state) in ready.into_iter().zip(built) {
+                shared.done.insert(stage.name.clone(), state);
+            }
+            open = later;
+        }
+        let last = self
+            .plan
+            .stages
+            .last()
+            .and_then(|stage| shared.done.get(&stage.name));
+        let state = last.cloned().unwrap_or_else(State::scratch);
+        shared.local.close();
+        let manifest = state.write(self.store, architecture())?;
+        Ok(self.store.set_record(name, &manifest)?)
+    }
+
+    /// Says what building would do, and makes nothing. A stage ends at its first step that isn't
+    /// known: what comes after depends on what that makes.
+    pub fn explain(&self) -> Result<Vec<Explained>, BuildError> {
+        let _using = self.store.using()?;
+        let mut shared = self.shared()?;
+        let mut explained = Vec::new();
+        for stage in &self.plan.stages {
+            let needs = stage.needs();
+            let missing = needs.iter().find(|need| !shared.done.contains_key(**need));
+            if let Some(need) = missing {
+                let why = format!("stage `{need}` isn't made");
+                explained.extend(
+                    stage
+                        .steps
+                        .iter()
+                        .map(|step| steps::unknown(stage, step, &why)),
+                );
+                continue;
+            }
+            let mut told = Vec::new();
+            let known = shared.stage(stage, Some(&mut told));
+            explained.extend(told);
+            match known {
+                Ok(state) => drop(shared.done.insert(stage.name.clone(), state)),
+                Err(BuildError::Cancelled) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(explained)
+    }
+
+    fn shared(&'a self) -> Result<Shared<'a>, BuildError> {
+        let local = Local::open(self.store, self.context);
+        let local = local.map_err(|source| BuildError::Context {
+            path: self.context.to_path_buf(),
+            source,
+        })?;
+        let mut images = BTreeMap::new();
+        for name in self.plan.images() {
+            images.insert(name.to_owned(), base(self.store, name)?);
+        }
+        Ok(Shared {
+            build: self,
+            local,
+            done: BTreeMap::new(),
+            images,
+        })
+    }
+}
+
+/// An image of the store as what a stage begins with.
+fn base(store: &Store, name: &str) -> Result<State, BuildError> {
+    let reference = Reference::parse(name)?;
+    if reference.as_str() == crate::host::HOST {
+        return Err(BuildError::Host);
+    }
+    let record = store.record(&reference)?;
+    let record = record.ok_or_else(|| BuildError::NoBase(reference.clone()))?;
+    let documents = store.documents(&record.manifest)?;
+    let diff_ids = &documents.configuration.rootfs.diff_ids;
+    let blobs: Vec<_> = documents.manifest.layers.iter().zip(diff_ids).collect();
+    let parts = crate::parallel::each(&blobs, |(blob, diff_id)| {
+        Ok::<_, StoreError>(Part {
+            folder: store.unpacked(blob, diff_id)?,
+            blob: (*blob).clone(),
+            diff_id: (*diff_id).clone(),
+            told: format!("FROM {reference}"),
+        })
+    })?;
+    let config = Config::read(&documents.configuration);
+    let mut rest = documents
+        .configuration
+        .config
+        .and_then(|config| config.as_object().cloned())
+        .unwrap_or_default();
+    for key in ["Env", "User", "WorkingDir"] {
+        rest.remove(key);
+    }
+    Ok(State {
+        key: format!("image {}", record.manifest),
+        parts,
+        environment: config.environment,
+        arguments: BTreeMap::new(),
+        user: config.user,
+        directory: config.directory,
+        config: rest,
+        base: Some((reference.to_string(), record.manifest)),
+    })
+}
+
+impl Shared<'_> {
+    fn stage(
+        &self,
+        stage: &Stage,
+        mut explain: Option<&mut Vec<Explained>>,
+    ) -> Result<State, BuildError> {
+        let mut image = match &stage.base {
+            Base::Scratch => State::scratch(),
+            Base::Stage(name) => {
+                let mut image = self.done[name].clone();
+                image.arguments.clear();
+                image
+            }
+            Base::Image(name) => self.images[name].clone(),
+        };
+        for (index, step) in stage.steps.iter().enumerate() {
+            if self.build.cancel.is_cancelled() {
+                return Err(BuildError::Cancelled);
+            }
+            let begin = Instant::now();
+            let layers = image.parts.len();
+            let place = steps::Place {
+                shared: self,
+                stage,
+                index,
+                explains: explain.is_some(),
+            };
+            let outcome = place.carry_out(step, &mut image);
+            let outcome = outcome.map_err(|error| match error {
+                StepError::Cancelled => BuildError::Cancelled,
+                error => BuildError::Step {
+                    stage: stage.name.clone(),
+                    step: step.action.to_string(),
+                    line: step.line,
+                    source: Box::new(error),
+                },
+            })?;
+            if let Some(explain) = explain.as_deref_mut() {
+                explain.push(Explained {
+                    stage: stage.name.clone(),
+                    line: step.line,
+                    step: step.action.to_string(),
+                    cached: outcome.cached,
+                    why: outcome.why,
+                });
+                if outcome.cached == Some(false) {
+                    let why = "what comes before it isn't made";
+                    let rest = &stage.steps[index + 1..];
+                    explain.extend(rest.iter().map(|step| steps::unknown(stage, step, why)));
+                    return Err(BuildError::Cancelled);
+                }
+            } else if image.parts.len() > layers {
+                (self.build.report)(Told::Done {
+                    stage: stage.name.clone(),
+                    step: step.action.to_string(),
+                    cached: outcome.cached == Some(true),
+                    milliseconds: u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX),
+                });
+            }
+        }
+        Ok(image)
+    }
+}
+
+/// Names that build tools pass on without being asked.
+fn passed_on() -> BTreeSet<&'static str> {
+    BTreeSet::from([
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "FTP_PROXY",
+        "ftp_proxy",
+        "NO_PROXY",
+        "no_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ])
+}
+
+#[cfg(test)]
+mod tests;

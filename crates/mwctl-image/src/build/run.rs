@@ -1,0 +1,505 @@
+//! `RUN`: a program in a container whose writes are the new layer.
+//!
+//! It sees the machine's network, its names and its certificates, and whatever is mounted for the
+//! step; none of that gets into the layer.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use mwctl_container::{
+    Bind, Container, End, Entry, Identity, Join, Layer as Lower, Mount as Mounting, Options,
+    Process, Root, Runtime, Source, Streams, Upper, host,
+};
+use rustix::pipe::{PipeFlags, pipe_with};
+use tokio::runtime::Handle;
+
+use super::files::Layer;
+use super::state::{Inputs, State};
+use super::steps::{Outcome, Place};
+use super::{StepError, Told};
+use crate::plan::{Mounted, Origin, Run, Step, expand};
+use crate::store::Lock;
+use crate::view::{Found, View, walk};
+
+/// How many of a failed program's last lines are shown.
+const LAST: usize = 20;
+/// Where what isn't the image's own is mounted: a place that no image has.
+const OWN: &str = "/run/.mwctl";
+
+/// Runs programs in containers, the first of which takes a little longer.
+#[derive(Debug)]
+pub struct Containers {
+    handle: Handle,
+    outside: Outside,
+    runtime: Mutex<Option<Runtime>>,
+}
+
+/// What programs see of the machine.
+#[derive(Clone, Debug, Default)]
+pub struct Outside {
+    /// A file with the certificates that the machine trusts; networks that look into
+    /// connections have their own there.
+    pub certificates: Option<PathBuf>,
+    /// Variables that lead to the network, such as `https_proxy`. No part of an image or a key.
+    pub variables: BTreeMap<String, String>,
+}
+
+impl Containers {
+    /// Nothing is started until a program is to be run. Call it within a runtime of tokio, which
+    /// must have threads of its own: builds block.
+    pub fn new(outside: Outside) -> Self {
+        Self {
+            handle: Handle::current(),
+            outside,
+            runtime: Mutex::default(),
+        }
+    }
+
+    fn runtime(&self) -> Result<Runtime, StepError> {
+        let mut runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = runtime.as_ref() {
+            return Ok(runtime.clone());
+        }
+        let started = self.handle.block_on(Runtime::start(Options::default()));
+        let started = started.map_err(|error| {
+            let cure = error.cure().map(|cure| format!("; `{cure}` helps"));
+            StepError::Start(told(&error) + &cure.unwrap_or_default())
+        })?;
+        for lack in started.lacks() {
+            tracing::warn!("{lack}: {}", lack.cure());
+        }
+        *runtime = Some(started.clone());
+        Ok(started)
+    }
+}
+
+/// What is mounted for one program.
+#[derive(Default)]
+struct Mounts {
+    mounts: Vec<Mounting>,
+    /// Held while it runs.
+    locks: Vec<Lock>,
+}
+
+impl Mounts {
+    fn bind(&mut self, from: PathBuf, to: &str, read_only: bool) {
+        let directory = from.is_dir();
+        self.mounts.push(Mounting {
+            target: PathBuf::from(to),
+            entry: Entry::Bind(Bind {
+                source: Source::Path(from),
+                directory,
+                read_only,
+                below: None,
+            }),
+        });
+    }
+}
+
+impl Place<'_> {
+    pub(super) fn run(
+        &self,
+        state: &mut State,
+        step: &Step,
+        run: &Run,
+    ) -> Result<Outcome, StepError> {
+        let words: Vec<String> = if run.expand {
+            let value = |name: &str| state.variable(name);
+            let words = run.words.iter();
+            words.map(|word| expand::blubber(word, &value)).collect()
+        } else {
+            run.words.clone()
+        };
+        let variables = super::steps::variables(state);
+        let mut inputs = Inputs::default();
+        let script = run.script.clone().unwrap_or_default();
+        inputs.add("the command", format!("{words:?}\n{script}"));
+        inputs.add("the user", format!("{} in {}", state.user, state.directory));
+        for (name, value) in &variables {
+            inputs.add(format!("the variable {name}"), value.clone());
+        }
+        for mount in &run.mounts {
+            if let Mounted::Files { origin, source } = &mount.what {
+                let key = self.origin_key(origin, source)?;
+                inputs.add(format!("the mount {}", mount.target), key);
+            } else {
+                inputs.add(
+                    format!("the mount {}", mount.target),
+                    format!("{:?}", mount.what),
+                );
+            }
+        }
+        self.layer(state, step, &inputs, None, |state, layer, _| {
+            self.in_container(state, layer, run, words, &variables)
+        })
+    }
+
+    /// What stands for mounted files in the key.
+    fn origin_key(&self, origin: &Origin, source: &str) -> Result<String, StepError> {
+        let shared = self.shared;
+        Ok(match origin {
+            Origin::Stage(name) => format!("{} {source}", shared.done[name].key),
+            Origin::Image(name) => format!("{} {source}", shared.images[name].key),
+            Origin::Local => {
+                let mut text = source.to_owned();
+                for (path, data) in self.mounted_local(source)? {
+                    if !data.is_dir() {
+                        let hash = shared.local.hash(&path, &data);
+                        let hash = hash.map_err(StepError::io(&path))?;
+                        text = format!("{text}\n{} {hash}", path.display());
+                    }
+                }
+                text
+            }
+        })
+    }
+
+    fn mounted_local(&self, source: &str) -> Result<Vec<(PathBuf, fs::Metadata)>, StepError> {
+        let local = &self.shared.local;
+        let path: PathBuf = Path::new(source)
+            .components()
+            .filter(|it| matches!(it, std::path::Component::Normal(_)))
+            .collect();
+        let mut found = Vec::new();
+        local
+            .below(&path, &mut found)
+            .map_err(StepError::io(local.root().join(&path)))?;
+        Ok(found)
+    }
+
+    fn mounts(
+        &self,
+        state: &State,
+        layer: &Layer<'_>,
+        run: &Run,
+    ) -> Result<(Mounts, Vec<String>), StepError> {
+        let store = self.shared.build.store;
+        let mut mounts = Mounts::default();
+        let mut targets = Vec::new();
+        for (index, mount) in run.mounts.iter().enumerate() {
+            let expanded = expand::dockerfile(&mount.target, &|name| state.variable(name));
+            let target = state.absolute(&expanded.map_err(StepError::Variable)?);
+            match &mount.what {
+                Mounted::Cache { id, exclusive } => {
+                    let id = id.clone().unwrap_or_else(|| target.clone());
+                    // Users don't share: what one wrote another may be unable to read.
+                    let id = format!("{id}\n{}", state.user);
+                    if *exclusive {
+                        mounts.locks.push(store.lock_cache(&id)?);
+                    }
+                    let folder = store.cache(&id)?;
+                    let owner = user(state)?;
+                    layer.own(&folder, owner)?;
+                    mounts.bind(folder, &target, false);
+                }
+                Mounted::Files { origin, source } => {
+                    let folder = layer.work().join(format!("mount-{index}"));
+                    self.materialize(layer, origin, source, &folder)?;
+                    mounts.bind(folder, &target, false);
+                }
+                Mounted::Memory => mounts.mounts.push(Mounting {
+                    target: PathBuf::from(&target),
+                    entry: Entry::Memory {
+                        size: None,
+                        mode: 0o1777,
+                        executable: true,
+                    },
+                }),
+            }
+            targets.push(target);
+        }
+        Ok((mounts, targets))
+    }
+
+    /// A copy of files that a program may change as it likes.
+    fn materialize(
+        &self,
+        layer: &Layer<'_>,
+        origin: &Origin,
+        source: &str,
+        into: &Path,
+    ) -> Result<(), StepError> {
+        let shared = self.shared;
+        let mut items: Vec<(PathBuf, PathBuf, fs::Metadata)> = Vec::new();
+        let other = match origin {
+            Origin::Local => {
+                let root = shared.local.root();
+                let prefix: PathBuf = Path::new(source)
+                    .components()
+                    .filter(|it| matches!(it, std::path::Component::Normal(_)))
+                    .collect();
+                for (path, data) in self.mounted_local(source)? {
+                    let inner = path.strip_prefix(&prefix).unwrap_or(&path).to_path_buf();
+                    items.push((inner, root.join(&path), data));
+                }
+                None
+            }
+            Origin::Stage(name) => Some((&shared.done[name], name)),
+            Origin::Image(name) => Some((&shared.images[name], name)),
+        };
+        if let Some((other, name)) = other {
+            let path = other.absolute(source);
+            let Found::Folder(folders) = other.view().find(Path::new(&path)).1 else {
+                let place = format!("`{name}`, as a folder");
+                return Err(StepError::Missing { path, place });
+            };
+            items = walk(&folders).map_err(StepError::io(&path))?;
+        }
+        fs::create_dir(into).map_err(StepError::io(into))?;
+        for (inner, from, data) in items {
+            let place = into.join(inner);
+            if data.is_dir() {
+                fs::create_dir(&place).map_err(StepError::io(&place))?;
+            } else {
+                layer.copy(&from, &data, &place, (data.uid(), data.gid()), None)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn in_container(
+        &self,
+        state: &State,
+        layer: &Layer<'_>,
+        run: &Run,
+        mut words: Vec<String>,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<(), StepError> {
+        let build = self.shared.build;
+        let containers = build.containers.ok_or(StepError::NoContainers)?;
+        let (mut mounts, mut targets) = self.mounts(state, layer, run)?;
+        let mut environment = variables.clone();
+        environment.extend(containers.outside.variables.clone());
+        environment.extend(self.passed_on());
+        for file in ["/etc/resolv.conf", "/etc/hosts"] {
+            // It may be a link into a folder of the machine that the container doesn't have.
+            if let Ok(real) = Path::new(file).canonicalize() {
+                mounts.bind(real, file, true);
+                targets.push(file.to_owned());
+            }
+        }
+        if let Some(certificates) = &containers.outside.certificates {
+            let place = format!("{OWN}/certificates.pem");
+            mounts.bind(certificates.clone(), &place, true);
+            for name in [
+                "SSL_CERT_FILE",
+                "NODE_EXTRA_CA_CERTS",
+                "PIP_CERT",
+                "REQUESTS_CA_BUNDLE",
+            ] {
+                environment
+                    .entry(name.to_owned())
+                    .or_insert_with(|| place.clone());
+            }
+            targets.push(place);
+        }
+        if let Some(script) = &run.script {
+            use std::os::unix::fs::PermissionsExt as _;
+            let file = layer.work().join("script");
+            fs::write(&file, script)
+                .and_then(|()| fs::set_permissions(&file, fs::Permissions::from_mode(0o555)))
+                .map_err(StepError::io(&file))?;
+            let place = format!("{OWN}/script");
+            mounts.bind(file, &place, true);
+            words = vec![place.clone()];
+            targets.push(place);
+        }
+        let usual = host::usual_mounts().into_iter();
+        // The kernel's objects show the network, which is the machine's: no container may have them.
+        let mut all: Vec<Mounting> = usual
+            .filter(|mount| !mount.target.starts_with("/sys"))
+            .collect();
+        targets.extend(["/proc".to_owned(), "/dev".to_owned()]);
+        all.append(&mut mounts.mounts);
+
+        let name = |folder: &Path| {
+            let name = folder.file_name().unwrap_or_default();
+            name.to_string_lossy().into_owned()
+        };
+        let mut layers: Vec<Lower> = Vec::new();
+        for part in state.parts.iter().rev() {
+            let lower = Lower {
+                name: name(&part.folder),
+                source: Source::Path(part.folder.clone()),
+            };
+            // An overlay refuses a folder twice; the upper one says all that the lower one does.
+            if !layers.contains(&lower) {
+                layers.push(lower);
+            }
+        }
+        let data = layer.work().to_path_buf();
+        let process = Process {
+            environment: environment
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
+            directory: state.directory.clone(),
+            identity: Identity {
+                user: state.user.clone(),
+                ..Identity::default()
+            },
+            // A build may do what the image's own programs may: `su`, for example.
+            no_new_privileges: false,
+            ..Process::new(words)
+        };
+        let container = Container {
+            hostname: Some("build".to_owned()),
+            join: Join {
+                host_network: true,
+                ..Join::default()
+            },
+            root: Root {
+                layers,
+                upper: Upper::Directory(Source::Path(data)),
+                read_only: false,
+            },
+            mounts: all,
+            process: Some(process),
+            ..Container::new(format!("build-{}", name(layer.work())))
+        };
+        let end = self.wait(containers, container)?;
+        drop(mounts.locks);
+        tidy(&state.view(), layer.path(), &targets);
+        end
+    }
+
+    /// Runs a container to its end; the inner result is the program's.
+    fn wait(
+        &self,
+        containers: &Containers,
+        mut container: Container,
+    ) -> Result<Result<(), StepError>, StepError> {
+        let failed =
+            |error: rustix::io::Errno| StepError::Start(io::Error::from(error).to_string());
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
+        container.streams = Streams {
+            stdout: Some(
+                writer
+                    .try_clone()
+                    .map_err(|error| StepError::Start(error.to_string()))?,
+            ),
+            stderr: Some(writer),
+            ..Streams::default()
+        };
+        let name = container.name.clone();
+        let runtime = containers.runtime()?;
+        let cancel = self.shared.build.cancel;
+        let (end, last) = std::thread::scope(|scope| {
+            let reading = scope.spawn(|| self.read(File::from(reader)));
+            let end = containers.handle.block_on(async {
+                let running = runtime.run(container).await;
+                let running = running.map_err(|error| StepError::Start(told(&error)))?;
+                tokio::select! {
+                    end = running.ended() => Ok(end),
+                    () = cancel.cancelled() => {
+                        // Whoever has ended meanwhile needs no signal.
+                        drop(running.signal(9).await);
+                        running.ended().await;
+                        Err(StepError::Cancelled)
+                    }
+                }
+            });
+            (end, reading.join().unwrap_or_default())
+        });
+        let removed = containers.handle.block_on(runtime.remove(&name));
+        if let Err(error) = removed {
+            tracing::debug!(%error, "nothing to remove of a build's container");
+        }
+        let how = match end? {
+            End::Code(0) => return Ok(Ok(())),
+            End::Code(code) => format!("it ended with exit code {code}"),
+            End::Signal(signal) => format!("signal {signal} ended it"),
+        };
+        Ok(Err(StepError::Program {
+            how,
+            last: last.into(),
+        }))
+    }
+
+    /// Tells each line, and keeps the last ones.
+    fn read(&self, output: File) -> VecDeque<String> {
+        let mut last = VecDeque::new();
+        let mut reader = BufReader::new(output);
+        let mut bytes = Vec::new();
+        // A program that ends closes it; what can't be read any more is over, too.
+        while reader
+            .read_until(b'\n', &mut bytes)
+            .is_ok_and(|count| count > 0)
+        {
+            let line = String::from_utf8_lossy(&bytes);
+            let line = line.trim_end_matches(['\n', '\r']).to_owned();
+            bytes.clear();
+            if last.len() == LAST {
+                last.pop_front();
+            }
+            last.push_back(line.clone());
+            (self.shared.build.report)(Told::Output {
+                stage: self.stage.name.clone(),
+                line,
+            });
+        }
+        last
+    }
+}
+
+/// The ids of an image's user.
+fn user(state: &State) -> Result<(u32, u32), StepError> {
+    let (user, group) = match state.user.split_once(':') {
+        Some((user, group)) => (user.to_owned(), Some(group.to_owned())),
+        None if state.user.is_empty() => ("0".to_owned(), None),
+        None => (state.user.clone(), None),
+    };
+    super::steps::owner(state, &crate::plan::Owner { user, group })
+}
+
+/// An error with its causes, as one line.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// Takes away the places that were made for mounts: empty ones that the image doesn't have, and
+/// folders on the way that are as the image has them.
+fn tidy(below: &View, layer: &Path, targets: &[String]) {
+    for target in targets {
+        let mut path = PathBuf::from(target);
+        while path != Path::new("/") {
+            let place = layer.join(path.strip_prefix("/").unwrap_or(&path));
+            let is_gone = match fs::symlink_metadata(&place) {
+                Err(_) => true,
+                Ok(data) => {
+                    is_trace(below, &path, &data)
+                        && if data.is_dir() {
+                            // One with something in it stays.
+                            fs::remove_dir(&place).is_ok()
+                        } else {
+                            fs::remove_file(&place).is_ok()
+                        }
+                }
+            };
+            if !is_gone || !path.pop() {
+                break;
+            }
+        }
+    }
+}
+
+/// Whether something in a layer says nothing that the image didn't say before.
+fn is_trace(below: &View, path: &Path, data: &fs::Metadata) -> bool {
+    match below.find(path).1 {
+        Found::Missing => data.is_dir() || (data.is_file() && data.len() == 0),
+        Found::Folder(folders) if data.is_dir() => fs::metadata(&folders[0]).is_ok_and(|known| {
+            (known.mode(), known.uid(), known.gid()) == (data.mode(), data.uid(), data.gid())
+        }),
+        _ => false,
+    }
+}

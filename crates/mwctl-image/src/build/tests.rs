@@ -1,0 +1,310 @@
+//! Builds that run no program; those that do are tested with the real program.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::sync::Mutex;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::digest::Digest;
+use crate::image::Root;
+use crate::import::ImportOptions;
+use crate::owners::Owners;
+
+/// A store with a base, and a folder to be built.
+struct Bench {
+    folder: TempDir,
+    store: Store,
+    told: Mutex<Vec<Told>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store"), Owners::of_process()).unwrap();
+        fs::create_dir(folder.path().join("context")).unwrap();
+        let bench = Self {
+            folder,
+            store,
+            told: Mutex::default(),
+        };
+        let mut archive = tar::Builder::new(Vec::new());
+        for (name, content) in [
+            (
+                "etc/passwd",
+                "root:x:0:0::/root:/bin/sh\nweb:x:33:33::/:/x\n",
+            ),
+            ("etc/group", "root:x:0:\nweb:x:33:\n"),
+            ("usr/lib/x", "x"),
+        ] {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            archive
+                .append_data(&mut header, name, content.as_bytes())
+                .unwrap();
+        }
+        let path = bench.folder.path().join("base.tar");
+        fs::write(&path, archive.into_inner().unwrap()).unwrap();
+        let options = ImportOptions {
+            name: Some(Reference::parse("base").unwrap()),
+            architecture: architecture().to_owned(),
+        };
+        bench.store.import(&path, &options).unwrap();
+        bench
+    }
+
+    fn file(&self, path: &str, content: &str) {
+        let path = self.folder.path().join("context").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn with<T>(&self, text: &str, use_it: impl FnOnce(&Build<'_>) -> T) -> T {
+        let arguments = BTreeMap::from([("GIVEN".to_owned(), "given".to_owned())]);
+        let plan = crate::dockerfile::plan(text, None, &arguments).unwrap();
+        let context = self.folder.path().join("context");
+        let build = Build {
+            store: &self.store,
+            plan: &plan,
+            context: &context,
+            arguments: &arguments,
+            containers: None,
+            cancel: &CancellationToken::new(),
+            report: &|told| self.told.lock().unwrap().push(told),
+        };
+        use_it(&build)
+    }
+
+    fn make(&self, text: &str) -> Result<Digest, BuildError> {
+        let name = Reference::parse("mwctl.local/made:1").unwrap();
+        self.with(text, |build| {
+            build.make(&name).map(|record| record.manifest)
+        })
+    }
+
+    /// The layers, the topmost first.
+    fn layers(&self) -> Vec<PathBuf> {
+        let name = Reference::parse("mwctl.local/made:1").unwrap();
+        match self.store.resolve(&name).unwrap().root {
+            Root::Layers(mut layers) => {
+                layers.reverse();
+                layers
+            }
+            Root::Host(_) => panic!("not the host"),
+        }
+    }
+
+    fn read(&self, path: &str) -> Option<String> {
+        crate::view::View::new(self.layers()).read(path)
+    }
+
+    fn config(&self) -> Config {
+        let name = Reference::parse("mwctl.local/made:1").unwrap();
+        self.store.resolve(&name).unwrap().config
+    }
+
+    /// How many layers were made and not known.
+    fn made(&self) -> usize {
+        let told = std::mem::take(&mut *self.told.lock().unwrap());
+        let made = told
+            .iter()
+            .filter(|it| matches!(it, Told::Done { cached: false, .. }));
+        made.count()
+    }
+}
+
+#[test]
+fn files_and_settings_get_into_the_image() {
+    let bench = Bench::new();
+    bench.file("a", "A");
+    bench.file("src/b", "B");
+    bench.file("src/skip.log", "no");
+    bench.file(".dockerignore", "**/*.log\n");
+    bench.make(
+        "FROM base\nARG GIVEN=no\nENV X=$GIVEN PATH=/x:$PATH\nWORKDIR /srv/app\nCOPY a ./\nCOPY src lib/\n\
+         COPY a /other/name\nCOPY s*/b /pattern/\nUSER web\nEXPOSE 80\nCMD [\"run\"]\nLABEL a=$X",
+    )
+    .unwrap();
+    assert_eq!(bench.read("/srv/app/a").as_deref(), Some("A"));
+    assert_eq!(bench.read("/srv/app/lib/b").as_deref(), Some("B"));
+    assert_eq!(bench.read("/srv/app/lib/skip.log"), None);
+    assert_eq!(bench.read("/other/name").as_deref(), Some("A"));
+    assert_eq!(bench.read("/pattern/b").as_deref(), Some("B"));
+    assert_eq!(bench.read("/usr/lib/x").as_deref(), Some("x"));
+    let config = bench.config();
+    assert!(config.environment.contains(&("X".into(), "given".into())));
+    assert!(config.environment[0].1.starts_with("/x:/usr/local/sbin"));
+    assert_eq!((&*config.directory, &*config.user), ("/srv/app", "web"));
+    assert_eq!(config.command, ["run"]);
+    assert_eq!(config.labels["a"], "given");
+    assert_eq!(config.ports[0].number, 80);
+}
+
+#[test]
+fn nothing_changed_makes_nothing_and_one_file_makes_one_layer_with_the_rest_linked() {
+    let bench = Bench::new();
+    for number in 0..20 {
+        bench.file(&format!("src/{number}"), &number.to_string());
+    }
+    let text = "FROM base\nCOPY src /src/\nCOPY src/1 /one";
+    let first = bench.make(text).unwrap();
+    assert_eq!(bench.made(), 2);
+    assert_eq!(bench.make(text).unwrap(), first);
+    assert_eq!(bench.made(), 0);
+
+    let before = fs::metadata(bench.layers()[1].join("src/7")).unwrap().ino();
+    bench.file("src/3", "changed");
+    let why = bench.with(text, |build| build.explain().unwrap());
+    let why: Vec<_> = why.iter().filter_map(|it| it.why.as_deref()).collect();
+    assert_eq!(why, ["changed: /src/3", "what comes before it isn't made"]);
+    assert_ne!(bench.make(text).unwrap(), first);
+    assert_eq!(bench.read("/src/3").as_deref(), Some("changed"));
+    let after = fs::metadata(bench.layers()[1].join("src/7")).unwrap();
+    assert_eq!(after.ino(), before, "an unchanged file was copied");
+    bench.file("src/3", "3");
+    assert_eq!(bench.make(text).unwrap(), first);
+    assert_eq!(bench.made(), 2, "of the build before");
+}
+
+#[test]
+fn two_machines_make_the_same_image() {
+    let text = "FROM base\nCOPY . /srv/\nWORKDIR /new/folder";
+    let make = |names: [&str; 3]| {
+        let bench = Bench::new();
+        for name in names {
+            bench.file(name, name);
+        }
+        let program = bench.folder.path().join("context").join("b");
+        fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+        bench.make(text).unwrap()
+    };
+    assert_eq!(make(["a", "b", "c/d"]), make(["c/d", "b", "a"]));
+}
+
+#[test]
+fn stages_give_each_other_files() {
+    let bench = Bench::new();
+    bench.file("a", "A");
+    bench
+        .make(
+            "FROM base AS one\nWORKDIR /w\nCOPY a made\nFROM base AS two\nCOPY a /two\n\
+             FROM scratch\nCOPY --from=one /w /copied\nCOPY --from=two /two /usr/lib/x /all/\nCOPY --from=base /etc/pass* /etc/",
+        )
+        .unwrap();
+    assert_eq!(bench.read("/copied/made").as_deref(), Some("A"));
+    assert_eq!(bench.read("/all/x").as_deref(), Some("x"));
+    assert!(bench.read("/etc/passwd").unwrap().contains("web"));
+    assert_eq!(bench.read("/etc/group"), None);
+}
+
+#[test]
+fn owners_and_modes_are_those_that_were_asked_for() {
+    let bench = Bench::new();
+    bench.file("a", "A");
+    bench
+        .make("FROM base\nCOPY --chown=web:0 --chmod=0600 a /a")
+        .unwrap();
+    let data = fs::metadata(bench.layers()[0].join("a")).unwrap();
+    assert_eq!(data.mode() & 0o777, 0o600);
+    if bench.store.owners() != Owners::Single {
+        assert_eq!((data.uid(), data.gid()), (33, 0));
+    }
+    let error = bench
+        .make("FROM base\nCOPY --chown=nobody a /a")
+        .unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(cause, "the image has no user `nobody`");
+}
+
+#[test]
+fn blubbers_accounts_and_folders_need_no_program() {
+    let bench = Bench::new();
+    bench.file("a", "A");
+    let text = "version: v4\nbase: base\nvariants: {prod: {copies: [local], entrypoint: [/run]}}";
+    let plan = crate::blubber::Blubber::read(text)
+        .unwrap()
+        .plan("prod")
+        .unwrap();
+    let context = bench.folder.path().join("context");
+    let build = Build {
+        store: &bench.store,
+        plan: &plan,
+        context: &context,
+        arguments: &BTreeMap::from([("LIVES_UID".to_owned(), "4444".to_owned())]),
+        containers: None,
+        cancel: &CancellationToken::new(),
+        report: &|_| {},
+    };
+    build
+        .make(&Reference::parse("mwctl.local/made:1").unwrap())
+        .unwrap();
+    let passwd = bench.read("/etc/passwd").unwrap();
+    assert!(passwd.contains("somebody:x:4444:65533::/home/somebody:"));
+    assert!(passwd.contains("runuser:x:900:900:"));
+    assert_eq!(bench.read("/srv/app/a").as_deref(), Some("A"));
+    let config = bench.config();
+    assert_eq!((&*config.user, &*config.directory), ("900", "/srv/app"));
+    assert_eq!(config.entrypoint, ["/run"]);
+    assert!(
+        config
+            .environment
+            .contains(&("HOME".into(), "/home/runuser".into()))
+    );
+}
+
+#[test]
+fn nothing_outside_of_the_folder_is_copied() {
+    let bench = Bench::new();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("secret"), "x").unwrap();
+    let link = bench.folder.path().join("context/out");
+    std::os::unix::fs::symlink(outside.path(), link).unwrap();
+    for source in ["out/secret", "out", "../base.tar", "missing"] {
+        let refused = bench.make(&format!("FROM base\nCOPY {source} /x"));
+        assert!(matches!(refused, Err(BuildError::Step { .. })), "{source}");
+    }
+    // Within a folder a link stays a link.
+    bench.make("FROM base\nCOPY . /all/").unwrap();
+    let copied = bench.layers()[0].join("all/out");
+    assert!(fs::symlink_metadata(copied).unwrap().is_symlink());
+}
+
+#[test]
+fn links_of_the_base_are_followed() {
+    let bench = Bench::new();
+    bench.file("link/a", "A");
+    let context = bench.folder.path().join("context");
+    std::os::unix::fs::symlink("usr/lib", context.join("lib")).unwrap();
+    bench
+        .make("FROM base AS one\nCOPY . /\nFROM one\nCOPY link/a /lib/new")
+        .unwrap();
+    assert_eq!(bench.read("/usr/lib/new").as_deref(), Some("A"));
+}
+
+#[test]
+fn a_base_that_cant_be_had_is_told() {
+    let bench = Bench::new();
+    let missing = bench.make("FROM nothing:1").unwrap_err();
+    assert!(matches!(missing, BuildError::NoBase(_)));
+    let host = bench.make("FROM mwctl.local/host").unwrap_err();
+    assert!(matches!(host, BuildError::Host));
+    let run = bench.make("FROM base\nRUN x").unwrap_err();
+    assert!(matches!(run, BuildError::Step { .. }));
+}
+
+#[test]
+fn what_builds_remember_goes_when_all_is_to_go() {
+    let bench = Bench::new();
+    bench.file("a", "A");
+    bench.make("FROM base\nCOPY a /a").unwrap();
+    let name = Reference::parse("mwctl.local/made:1").unwrap();
+    bench.store.remove(&name).unwrap();
+    assert_eq!(bench.store.collect(false).unwrap().layers, 0);
+    assert_eq!(bench.store.collect(true).unwrap().layers, 1);
+    bench.make("FROM base\nCOPY a /a").unwrap();
+    assert_eq!(bench.read("/a").as_deref(), Some("A"));
+}

@@ -1,0 +1,226 @@
+//! Dockerfiles: what is understood, and what is refused.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::plan::{Action, Mounted, Origin};
+
+fn plan_of(text: &str) -> Plan {
+    plan(text, None, &BTreeMap::new()).unwrap_or_else(|it| panic!("{it:?}"))
+}
+
+fn steps(text: &str) -> Vec<String> {
+    let plan = plan_of(&format!("FROM base\n{text}"));
+    plan.stages[0]
+        .steps
+        .iter()
+        .map(|step| step.action.to_string())
+        .collect()
+}
+
+fn problem(text: &str) -> (usize, String) {
+    let problems = plan(text, None, &BTreeMap::new()).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    (problems[0].line, problems[0].message.clone())
+}
+
+#[test]
+fn instructions_mean_what_they_mean_everywhere() {
+    assert_eq!(
+        steps(
+            "ENV A=1 B=\"two words\" C=it\\'s\nenv OLD way of it\nARG x=1\nLABEL a=b\n\
+             WORKDIR /srv\nUSER app:web\nEXPOSE 80 53/udp\nCMD [\"a\", \"b c\"]\n\
+             ENTRYPOINT exec it $A\nRUN make  all\nCOPY --chown=1:2 a b /c/\nADD a /a\n\
+             VOLUME /data\nSTOPSIGNAL SIGINT"
+        ),
+        [
+            "ENV A=1",
+            "ENV B=two words",
+            "ENV C=it's",
+            "ENV OLD=way of it",
+            "ARG x=1",
+            "LABEL a=b",
+            "WORKDIR /srv",
+            "USER app:web",
+            "EXPOSE 80",
+            "EXPOSE 53/udp",
+            "CMD [\"a\", \"b c\"]",
+            "ENTRYPOINT [\"/bin/sh\", \"-c\", \"exec it $A\"]",
+            "RUN make  all",
+            "COPY a b /c/",
+            "COPY a /a",
+            "VOLUME /data",
+            "STOPSIGNAL SIGINT",
+        ]
+    );
+}
+
+#[test]
+fn lines_go_on_and_comments_within_them_dont_count() {
+    assert_eq!(
+        steps("RUN one && \\\n# a comment\n\n  two \\\n  three\n  # another\nRUN four"),
+        ["RUN one &&   two   three", "RUN four"]
+    );
+    let windows = "# escape=`\nFROM base\nRUN one `\n two";
+    assert_eq!(plan_of(windows).stages[0].steps.len(), 1);
+}
+
+#[test]
+fn a_shell_is_for_what_comes_after_it() {
+    let plan = plan_of("FROM a\nRUN x\nSHELL [\"/bin/bash\", \"-ec\"]\nRUN y\nFROM a\nRUN z");
+    let words = |step: &crate::plan::Step| match &step.action {
+        Action::Run(run) => run.words.clone(),
+        _ => Vec::new(),
+    };
+    assert_eq!(words(&plan.stages[0].steps[0]), ["/bin/sh", "-c", "z"]);
+    let text = "FROM a\nSHELL [\"/bin/bash\", \"-ec\"]\nRUN y";
+    assert_eq!(
+        words(&plan_of(text).stages[0].steps[0]),
+        ["/bin/bash", "-ec", "y"]
+    );
+}
+
+#[test]
+fn stages_are_named_or_numbered_and_only_those_that_are_needed_are_built() {
+    let text = "FROM a AS one\nFROM b\nRUN x\nFROM scratch\nCOPY --from=One /x /x\nCOPY --from=1 /y /y\n\
+                COPY --from=nginx /z /z\nRUN --mount=type=bind,from=one,source=/q,target=/q x";
+    let plan = plan_of(text);
+    let names: Vec<&str> = plan
+        .stages
+        .iter()
+        .map(|stage| stage.name.as_str())
+        .collect();
+    assert_eq!(names, ["1", "one", "2"]);
+    assert_eq!(
+        plan.images().into_iter().collect::<Vec<_>>(),
+        ["a", "b", "nginx"]
+    );
+    let only = super::plan(text, Some("one"), &BTreeMap::new()).unwrap();
+    assert_eq!(only.stages.len(), 1);
+    let unknown = super::plan(text, Some("three"), &BTreeMap::new()).unwrap_err();
+    assert_eq!(
+        unknown[0].hint.as_deref(),
+        Some("its stages are: one, 1, 2")
+    );
+}
+
+#[test]
+fn arguments_before_the_first_stage_choose_the_base() {
+    let text = "ARG VERSION=12\nARG BASE=debian:$VERSION\nFROM ${BASE}\nARG VERSION";
+    assert_eq!(
+        plan_of(text).stages[0].base,
+        Base::Image("debian:12".into())
+    );
+    let given = BTreeMap::from([("VERSION".to_owned(), "13".to_owned())]);
+    let plan = super::plan(text, None, &given).unwrap();
+    assert_eq!(plan.stages[0].base, Base::Image("debian:13".into()));
+    let step = &plan.stages[0].steps[0].action;
+    assert_eq!(step.to_string(), "ARG VERSION=13");
+    assert_eq!(problem("ARG X\nFROM $X").1, "the name of the base is empty");
+}
+
+#[test]
+fn mounts_of_run() {
+    let plan = plan_of(
+        "FROM a\nRUN --mount=type=cache,target=/c,sharing=locked --mount=target=/b,src=x --mount=type=tmpfs,dst=/t x",
+    );
+    let Action::Run(run) = &plan.stages[0].steps[0].action else {
+        panic!("no RUN");
+    };
+    let cache = Mounted::Cache {
+        id: None,
+        exclusive: true,
+    };
+    let files = Mounted::Files {
+        origin: Origin::Local,
+        source: "x".to_owned(),
+    };
+    let what: Vec<&Mounted> = run.mounts.iter().map(|mount| &mount.what).collect();
+    assert_eq!(what, [&cache, &files, &Mounted::Memory]);
+}
+
+#[test]
+fn health_is_checked_as_oci_writes_it() {
+    let of = |text: &str| match &plan_of(&format!("FROM a\nHEALTHCHECK {text}")).stages[0].steps[0]
+        .action
+    {
+        Action::Healthcheck(check) => check.clone(),
+        other => panic!("{other}"),
+    };
+    assert_eq!(of("NONE"), serde_json::json!({"Test": ["NONE"]}));
+    assert_eq!(
+        of("--interval=1m30s --retries=3 CMD curl -f localhost"),
+        serde_json::json!({
+            "Test": ["CMD-SHELL", "curl -f localhost"], "Interval": 90_000_000_000_u64, "Retries": 3,
+        })
+    );
+}
+
+#[test]
+fn what_isnt_built_here_is_refused_by_name_and_line() {
+    for (text, line, message) in [
+        (
+            "FROM a\nRUN <<EOF\nx\nEOF",
+            2,
+            "`RUN <<` (a text within the file) isn't built here",
+        ),
+        (
+            "FROM a\n\nADD https://x.org/a /a",
+            3,
+            "`ADD https://x.org/a` (a download or an archive) isn't built here",
+        ),
+        (
+            "FROM a\nADD a.tar.gz /",
+            2,
+            "`ADD a.tar.gz` (a download or an archive) isn't built here",
+        ),
+        (
+            "FROM a\nRUN --mount=type=secret,target=/x y",
+            2,
+            "`RUN --mount=type=secret` isn't built here",
+        ),
+        (
+            "FROM a\nRUN --security=insecure x",
+            2,
+            "`RUN --security=insecure` isn't built here",
+        ),
+        ("FROM a\nONBUILD RUN x", 2, "`ONBUILD` isn't built here"),
+        (
+            "FROM --platform=linux/s390x a",
+            1,
+            "`FROM --platform=linux/s390x` isn't built here",
+        ),
+        (
+            "FROM a\nCOPY --parents a b",
+            2,
+            "`COPY --parents` isn't built here",
+        ),
+        ("FROM a\nFETCH x", 2, "`FETCH` is no instruction"),
+        ("RUN x\n", 1, "RUN stands before the first `FROM`"),
+        ("FROM a\nENV A=\"x", 2, "the quote \" isn't closed"),
+        (
+            "FROM a\nCOPY x",
+            2,
+            "`COPY` takes what is copied and where to",
+        ),
+    ] {
+        let problems = plan(text, None, &BTreeMap::new()).unwrap_err();
+        assert_eq!((problems[0].line, &*problems[0].message), (line, message));
+    }
+    let hint = plan("FROM a\nONBUILD RUN x", None, &BTreeMap::new()).unwrap_err();
+    assert!(hint[0].hint.as_ref().unwrap().contains("BuildKit"));
+    assert_eq!(problem("# nothing").1, "the file has no `FROM`");
+}
+
+#[test]
+fn a_shift_and_a_here_string_are_no_texts_within_the_file() {
+    assert_eq!(steps("RUN echo $((1 << 2)) && cat <<< x").len(), 1);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "(FROM|RUN|COPY|ENV|ARG|HEALTHCHECK)?[a-zA-Z\\[\\]{}=$:,\\- \\n<'\"0-9\\\\]{0,80}") {
+        drop(plan(&text, None, &BTreeMap::new()));
+        drop(plan(&format!("FROM a\n{text}"), None, &BTreeMap::new()));
+    }
+}
