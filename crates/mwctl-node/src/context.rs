@@ -1,0 +1,93 @@
+//! What all pods of a node have in common.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::Client;
+use mwctl_container::Runtime;
+
+use crate::attachment::PodNetworks;
+use crate::events::Events;
+use crate::images::Images;
+use crate::pod::decide::Notice;
+use crate::pod::live::Live;
+
+/// How a node works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Its name in the cluster.
+    pub name: String,
+    /// Where the logs of its pods are.
+    pub logs: PathBuf,
+    /// Folders of this machine below which pods may mount.
+    pub mountable: Vec<PathBuf>,
+}
+
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) runtime: Runtime,
+    pub(crate) images: Arc<dyn Images>,
+    pub(crate) networks: Arc<dyn PodNetworks>,
+    pub(crate) options: Options,
+    pub(crate) machine: crate::machine::Machine,
+    /// What runs, by the pod's uid and the container's name.
+    live: Mutex<HashMap<(String, String), Live>>,
+    events: Events,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Context")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    pub(crate) fn new(
+        client: Client,
+        runtime: Runtime,
+        images: Arc<dyn Images>,
+        networks: Arc<dyn PodNetworks>,
+        options: Options,
+    ) -> Self {
+        Self {
+            events: Events::new(client.clone(), options.name.clone()),
+            client,
+            runtime,
+            images,
+            networks,
+            options,
+            machine: crate::machine::Machine::look(),
+            live: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add(&self, uid: &str, container: &str, live: Live) {
+        self.lock()
+            .insert((uid.to_owned(), container.to_owned()), live);
+    }
+
+    pub(crate) fn remove(&self, uid: &str, container: &str) {
+        self.lock().remove(&(uid.to_owned(), container.to_owned()));
+    }
+
+    pub(crate) fn live(&self, uid: &str, container: &str) -> Option<Live> {
+        self.lock()
+            .get(&(uid.to_owned(), container.to_owned()))
+            .cloned()
+    }
+
+    /// Writes an event about a pod.
+    pub(crate) async fn tell(&self, pod: &Pod, notice: Notice) {
+        self.events.tell(pod, notice).await;
+    }
+}

@@ -1,0 +1,22 @@
+//! A Kubernetes node on this machine, as a client like any kubelet: it knows no particular server.
+//!
+//! [`Node`] makes itself known to a cluster, and runs the pods that are bound to it as containers of `mwctl-container`. Where images
+//! come from and which network pods are on is given to it ([`images::Images`], [`attachment::PodNetworks`]). What the API server asks
+//! nodes for, it asks [`streams::NodeStreams`].
+//!
+//! [`network`] gives pods addresses, services, names, policies and a way out, in a namespace of its own.
+
+pub mod attachment;
+mod context;
+mod events;
+pub mod images;
+pub mod log;
+mod machine;
+pub mod network;
+mod node;
+mod pod;
+mod quantity;
+pub mod streams;
+
+pub use context::Options;
+pub use node::{Node, StartError};

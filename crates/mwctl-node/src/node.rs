@@ -1,0 +1,259 @@
+//! The node: its object and heartbeat in the cluster, and a task for each of its pods.
+
+mod heartbeat;
+mod object;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kube::api::DeleteParams;
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt as _, watcher as watch};
+use kube::{Api, Client, Resource};
+use mwctl_container::Runtime;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::attachment::PodNetworks;
+use crate::context::{Context, Options};
+use crate::images::Images;
+use crate::pod::actor::{self, Update};
+use crate::pod::sources::Needs;
+use crate::streams::NodeStreams;
+
+/// A node that runs pods. Dropping it ends them.
+#[derive(Debug)]
+pub struct Node {
+    context: Arc<Context>,
+    _tasks: JoinSet<()>,
+}
+
+/// A node can't begin.
+#[derive(Debug, thiserror::Error)]
+#[error("the node can't be made known to the cluster")]
+pub struct StartError(#[source] Box<kube::Error>);
+
+impl Node {
+    /// Makes the node known, and runs the pods that are bound to it from then on.
+    pub async fn start(
+        client: Client,
+        runtime: Runtime,
+        images: Arc<dyn Images>,
+        networks: Arc<dyn PodNetworks>,
+        options: Options,
+    ) -> Result<Self, StartError> {
+        let context = Arc::new(Context::new(client, runtime, images, networks, options));
+        heartbeat::register(&context)
+            .await
+            .map_err(|error| StartError(Box::new(error)))?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(heartbeat::beat(context.clone()));
+        tasks.spawn(Pods::new(context.clone()).watch());
+        Ok(Self {
+            context,
+            _tasks: tasks,
+        })
+    }
+
+    /// Logs, commands and connections, for whoever asks in the cluster's name.
+    pub fn streams(&self) -> NodeStreams {
+        NodeStreams {
+            context: self.context.clone(),
+        }
+    }
+}
+
+/// A pod that has a task.
+struct Known {
+    updates: mpsc::UnboundedSender<Update>,
+    /// Ends the watching of what its volumes show.
+    _watching: Option<tokio_util::sync::DropGuard>,
+}
+
+/// The pods of the node, by uid.
+struct Pods {
+    context: Arc<Context>,
+    known: HashMap<String, Known>,
+    tasks: JoinSet<String>,
+    /// What changes volumes: a pod's uid.
+    changes: (
+        mpsc::UnboundedSender<String>,
+        mpsc::UnboundedReceiver<String>,
+    ),
+    watches: JoinSet<()>,
+}
+
+impl Pods {
+    fn new(context: Arc<Context>) -> Self {
+        Self {
+            context,
+            known: HashMap::new(),
+            tasks: JoinSet::new(),
+            changes: mpsc::unbounded_channel(),
+            watches: JoinSet::new(),
+        }
+    }
+
+    async fn watch(mut self) {
+        let api: Api<Pod> = Api::all(self.context.client.clone());
+        let bound = watcher::Config::default()
+            .fields(&format!("spec.nodeName={}", self.context.options.name));
+        let mut events = watch(api, bound).default_backoff().boxed();
+        // Pods that the cluster names while it is asked anew; the others are gone.
+        let mut named: Option<Vec<String>> = None;
+        loop {
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(Ok(event)) => self.take(event, &mut named),
+                    Some(Err(error)) => tracing::debug!("the pods of this node: {error}"),
+                    None => return,
+                },
+                Some(uid) = self.changes.1.recv() => {
+                    if let Some(known) = self.known.get(&uid) {
+                        // Whose task has ended has no volumes.
+                        drop(known.updates.send(Update::Volumes));
+                    }
+                }
+                Some(ended) = self.tasks.join_next() => match ended {
+                    Ok(uid) => drop(self.known.remove(&uid)),
+                    Err(error) => tracing::error!("the task of a pod: {error}"),
+                },
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event<Pod>, named: &mut Option<Vec<String>>) {
+        match event {
+            Event::Init => *named = Some(Vec::new()),
+            Event::InitApply(pod) => {
+                if let (Some(named), Some(uid)) = (named.as_mut(), pod.metadata.uid.clone()) {
+                    named.push(uid);
+                }
+                self.changed(pod);
+            }
+            Event::InitDone => {
+                let named = named.take().unwrap_or_default();
+                for (uid, known) in &self.known {
+                    if !named.contains(uid) {
+                        drop(known.updates.send(Update::Gone));
+                    }
+                }
+            }
+            Event::Apply(pod) => self.changed(pod),
+            Event::Delete(pod) => {
+                if let Some(known) = pod
+                    .metadata
+                    .uid
+                    .as_ref()
+                    .and_then(|uid| self.known.get(uid))
+                {
+                    drop(known.updates.send(Update::Gone));
+                }
+            }
+        }
+    }
+
+    fn changed(&mut self, pod: Pod) {
+        let Some(uid) = pod.metadata.uid.clone() else {
+            return;
+        };
+        if let Some(known) = self.known.get(&uid) {
+            drop(known.updates.send(Update::Changed(Box::new(pod))));
+            return;
+        }
+        let phase = pod
+            .status
+            .as_ref()
+            .and_then(|status| status.phase.as_deref());
+        if matches!(phase, Some("Succeeded" | "Failed")) {
+            // An earlier run of this node has finished it; only its object may be left to be removed.
+            if pod.metadata.deletion_timestamp.is_some() {
+                self.tasks.spawn(remove(self.context.clone(), pod, uid));
+            }
+            return;
+        }
+        let (updates, updates_rx) = mpsc::unbounded_channel();
+        let namespace = pod.metadata.namespace.clone().unwrap_or_default();
+        let needs = Needs::of_volumes(&pod);
+        let watching = self.watch_sources(&uid, &namespace, &needs);
+        self.known.insert(
+            uid.clone(),
+            Known {
+                updates,
+                _watching: watching,
+            },
+        );
+        let context = self.context.clone();
+        self.tasks.spawn(async move {
+            actor::run(context, pod, updates_rx).await;
+            uid
+        });
+    }
+
+    /// Hears of changes to what the volumes of a pod show.
+    fn watch_sources(
+        &mut self,
+        uid: &str,
+        namespace: &str,
+        needs: &Needs,
+    ) -> Option<tokio_util::sync::DropGuard> {
+        if *needs == Needs::default() {
+            return None;
+        }
+        let end = CancellationToken::new();
+        for name in &needs.config_maps {
+            let api: Api<ConfigMap> = Api::namespaced(self.context.client.clone(), namespace);
+            self.watch_source(api, name, uid, &end);
+        }
+        for name in &needs.secrets {
+            let api: Api<Secret> = Api::namespaced(self.context.client.clone(), namespace);
+            self.watch_source(api, name, uid, &end);
+        }
+        Some(end.drop_guard())
+    }
+
+    fn watch_source<K>(&mut self, api: Api<K>, name: &str, uid: &str, end: &CancellationToken)
+    where
+        K: Resource<DynamicType = ()>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned
+            + Send
+            + 'static,
+    {
+        let one = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let (changes, uid, end) = (self.changes.0.clone(), uid.to_owned(), end.clone());
+        self.watches.spawn(async move {
+            let mut first = true;
+            let events = watch(api, one).default_backoff().applied_objects();
+            let watched = events.try_for_each(|_| {
+                // What is there at first is what the volumes were made of.
+                if !std::mem::take(&mut first) {
+                    drop(changes.send(uid.clone()));
+                }
+                futures::future::ok(())
+            });
+            tokio::select! {
+                () = end.cancelled() => {}
+                ended = watched => tracing::debug!("what a volume shows: {ended:?}"),
+            }
+        });
+    }
+}
+
+/// Removes the object of a pod of which nothing is left.
+async fn remove(context: Arc<Context>, pod: Pod, uid: String) -> String {
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    let api: Api<Pod> = Api::namespaced(context.client.clone(), namespace);
+    if let Err(error) = api
+        .delete(name, &DeleteParams::default().grace_period(0))
+        .await
+    {
+        tracing::debug!(name, "a pod that has ended isn't removed: {error}");
+    }
+    uid
+}

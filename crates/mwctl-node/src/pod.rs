@@ -1,0 +1,24 @@
+//! A pod on this node.
+//!
+//! ```text
+//! the cluster, tasks, time ──event──→ actor ──handle, decide (pure)──→ effects ──→ tasks: sandbox, begin, stop, ask
+//!                                       └──status (pure)──→ the cluster
+//! ```
+
+pub(crate) mod actor;
+mod backoff;
+pub(crate) mod begin;
+pub(crate) mod decide;
+mod describe;
+mod environment;
+mod fields;
+mod hooks;
+pub(crate) mod live;
+mod probes;
+mod sandbox;
+pub(crate) mod security;
+pub(crate) mod sources;
+pub(crate) mod state;
+mod status;
+mod stop;
+mod volumes;

@@ -1,0 +1,339 @@
+//! What the containers of a pod share: the network, names, messages, memory, and the volumes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use k8s_openapi::api::authentication::v1::BoundObjectReference;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use kube::Api;
+use kube::api::PostParams;
+use mwctl_container::{Container, File, Join, Running, Shared, Volume, host};
+
+use crate::context::Context;
+
+use super::decide::Failure;
+use super::describe::{CONFIGURATION, HOSTS, SHARED_MEMORY};
+use super::fields::Surroundings;
+use super::sources::{Needs, Sources};
+use super::volumes::{self, Expected, Given, Planned, TokenNeed};
+
+/// How much shared memory the containers of a pod have together, as in every container runtime.
+const SHARED: u64 = 64 << 20;
+
+/// What is there.
+#[derive(Clone, Debug)]
+pub(crate) struct Sandbox {
+    pub(crate) address: Option<Ipv4Addr>,
+    pub(crate) join: Join,
+    pub(crate) planned: BTreeMap<String, Planned>,
+    /// The first process, where the containers share theirs.
+    pause: Option<Running>,
+}
+
+/// Makes it. Asked again after a failure, it makes what is missing.
+pub(crate) async fn prepare(context: &Context, pod: &Pod) -> Result<Sandbox, Failure> {
+    let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+    let failed = |reason| {
+        move |message: String| Failure {
+            reason,
+            message,
+            ended: false,
+        }
+    };
+    let no_sandbox = |error: &dyn std::fmt::Display| {
+        failed("FailedCreatePodSandBox")(format!("Failed to create pod sandbox: {error}"))
+    };
+    let attached = context
+        .networks
+        .attach(pod)
+        .await
+        .map_err(|error| no_sandbox(&error))?;
+    let hostname = hostname(pod);
+    let shared = context
+        .runtime
+        .share(false, true, Some(&hostname))
+        .await
+        .map_err(|error| no_sandbox(&error))?;
+    let Shared { ipc, uts, .. } = shared;
+    let mut join = Join {
+        network: Some(attached.namespace.clone()),
+        host_network: false,
+        ipc,
+        uts,
+        processes: None,
+    };
+    let files = [
+        attached.hosts,
+        attached.resolv_conf,
+        format!("{hostname}\n"),
+    ];
+    let files = HOSTS.iter().zip(files).map(|(name, text)| file(name, text));
+    let users = [
+        file("passwd", host::PASSWD.to_owned()),
+        file("group", host::GROUP.to_owned()),
+    ];
+    let volume = |name: &str, limit, mode, files| Volume {
+        name: volumes::name(pod, name),
+        limit,
+        mode,
+        group: None,
+        files,
+    };
+    for wanted in [
+        volume(
+            CONFIGURATION,
+            None,
+            0o755,
+            Some(files.chain(users).collect()),
+        ),
+        volume(SHARED_MEMORY, Some(SHARED), 0o1777, None),
+    ] {
+        context
+            .runtime
+            .volume(wanted)
+            .await
+            .map_err(|error| no_sandbox(&error))?;
+    }
+    let around = surroundings(context, attached.address);
+    let planned = plan(context, pod, &around)
+        .await
+        .map_err(failed("FailedMount"))?;
+    bring(context, &planned)
+        .await
+        .map_err(failed("FailedMount"))?;
+    let one_tree = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.share_process_namespace)
+        == Some(true);
+    let pause = if one_tree {
+        let (root, mounts) = host::root();
+        let container = Container {
+            root,
+            mounts,
+            join: join.clone(),
+            ..Container::new(format!("{uid}-pause"))
+        };
+        Some(
+            context
+                .runtime
+                .run(container)
+                .await
+                .map_err(|error| no_sandbox(&error))?,
+        )
+    } else {
+        None
+    };
+    join.processes.clone_from(&pause);
+    Ok(Sandbox {
+        address: attached.address,
+        join,
+        planned,
+        pause,
+    })
+}
+
+/// What a pod's variables and files may tell of the node.
+pub(crate) fn surroundings(context: &Context, address: Option<Ipv4Addr>) -> Surroundings {
+    Surroundings {
+        pod_address: address.map(|address| address.to_string()),
+        node_address: context.networks.node_address().to_string(),
+        memory: context.machine.memory,
+        processor: context.machine.processors * 1000,
+    }
+}
+
+fn hostname(pod: &Pod) -> String {
+    let asked = pod.spec.as_ref().and_then(|spec| spec.hostname.clone());
+    let name = asked
+        .filter(|name| !name.is_empty())
+        .or_else(|| pod.metadata.name.clone())
+        .unwrap_or_default();
+    // The kernel takes no longer one.
+    name.chars().take(63).collect()
+}
+
+fn file(name: &str, text: String) -> File {
+    File {
+        path: name.into(),
+        content: text.into_bytes(),
+        mode: 0o644,
+        user: None,
+    }
+}
+
+/// What the volumes shall be, as the cluster says now.
+pub(crate) async fn plan(
+    context: &Context,
+    pod: &Pod,
+    around: &Surroundings,
+) -> Result<BTreeMap<String, Planned>, String> {
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let needs = Needs::of_volumes(pod);
+    let sources = Sources::fetch(&context.client, namespace, &needs)
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut tokens = BTreeMap::new();
+    for need in volumes::tokens(pod) {
+        let token = token(context, pod, &need)
+            .await
+            .map_err(|error| error.to_string())?;
+        tokens.insert(need, token);
+    }
+    let given = Given {
+        sources: &sources,
+        tokens: &tokens,
+        around,
+        allowed: &context.options.mountable,
+    };
+    volumes::plan(pod, &given)
+}
+
+async fn token(context: &Context, pod: &Pod, need: &TokenNeed) -> Result<String, kube::Error> {
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let accounts: Api<ServiceAccount> = Api::namespaced(context.client.clone(), namespace);
+    let account = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.service_account_name.clone());
+    let bound = BoundObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Pod".to_owned()),
+        name: pod.metadata.name.clone(),
+        uid: pod.metadata.uid.clone(),
+    };
+    let spec = TokenRequestSpec {
+        audiences: need.audience.clone().into_iter().collect(),
+        bound_object_ref: Some(bound),
+        expiration_seconds: Some(need.seconds),
+    };
+    let request = TokenRequest {
+        spec,
+        ..TokenRequest::default()
+    };
+    let name = account
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "default".to_owned());
+    let answer = accounts
+        .create_token_request(&name, &PostParams::default(), &request)
+        .await?;
+    Ok(answer.status.map(|status| status.token).unwrap_or_default())
+}
+
+/// Makes the volumes, or brings their files to what was planned.
+pub(crate) async fn bring(
+    context: &Context,
+    planned: &BTreeMap<String, Planned>,
+) -> Result<(), String> {
+    for (name, planned) in planned {
+        match planned {
+            Planned::Memory(volume) => {
+                context
+                    .runtime
+                    .volume(volume.clone())
+                    .await
+                    .map_err(|error| error.to_string())?;
+            }
+            Planned::Host { path, expected } => {
+                let failed =
+                    |why| format!("MountVolume.SetUp failed for volume {name:?} : hostPath {why}");
+                check(path, *expected, &context.options.mountable).map_err(failed)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the path is what it should be, and really is where it may be.
+fn check(path: &Path, expected: Expected, allowed: &[PathBuf]) -> Result<(), String> {
+    let wrong = |what: &str| format!("{}: {what}", path.display());
+    let made = match expected {
+        Expected::Directory { make: true } => fs::create_dir_all(path),
+        Expected::File { make: true } => fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map(drop),
+        _ => Ok(()),
+    };
+    made.map_err(|error| wrong(&error.to_string()))?;
+    let real = path
+        .canonicalize()
+        .map_err(|error| wrong(&error.to_string()))?;
+    let inside = allowed
+        .iter()
+        .filter_map(|folder| folder.canonicalize().ok())
+        .any(|folder| real.starts_with(folder));
+    if !inside {
+        return Err(wrong(
+            "a symbolic link leads out of the folders that pods may mount",
+        ));
+    }
+    let found = fs::metadata(&real).map_err(|error| wrong(&error.to_string()))?;
+    let is_socket = std::os::unix::fs::FileTypeExt::is_socket(&found.file_type());
+    match expected {
+        Expected::Directory { .. } if !found.is_dir() => Err(wrong("is not a directory")),
+        Expected::File { .. } if !found.is_file() => Err(wrong("is not a file")),
+        Expected::Socket if !is_socket => Err(wrong("is not a socket")),
+        _ => Ok(()),
+    }
+}
+
+/// Removes it. What fails is traced: the pod is over.
+pub(crate) async fn remove(context: &Context, pod: &Pod, sandbox: Option<Arc<Sandbox>>) {
+    let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+    let mut names = vec![
+        volumes::name(pod, CONFIGURATION),
+        volumes::name(pod, SHARED_MEMORY),
+    ];
+    if let Some(sandbox) = sandbox {
+        if let Some(pause) = &sandbox.pause {
+            if let Err(error) = pause.signal(libc::SIGKILL).await {
+                tracing::debug!("the first process of a pod: {error}");
+            }
+            pause.ended().await;
+            if let Err(error) = context.runtime.remove(&format!("{uid}-pause")).await {
+                tracing::debug!("the first process of a pod: {error}");
+            }
+        }
+        for planned in sandbox.planned.values() {
+            if let Planned::Memory(volume) = planned {
+                names.push(volume.name.clone());
+            }
+        }
+    }
+    for name in names {
+        if let Err(error) = context.runtime.remove_volume(&name).await {
+            tracing::debug!(name, "a volume stays: {error}");
+        }
+    }
+    if let Err(error) = context.networks.detach(uid).await {
+        tracing::warn!(uid, "a pod stays on the network: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_does_not_lead_out_of_what_may_be_mounted() {
+        let folder = tempfile::tempdir().unwrap();
+        let allowed = [folder.path().join("allowed")];
+        fs::create_dir(&allowed[0]).unwrap();
+        let at = |name: &str| allowed[0].join(name);
+        std::os::unix::fs::symlink(folder.path(), at("out")).unwrap();
+        std::os::unix::fs::symlink("inside", at("in")).unwrap();
+        check(&at("inside"), Expected::Directory { make: true }, &allowed).unwrap();
+        check(&at("in"), Expected::Directory { make: false }, &allowed).unwrap();
+        check(&at("out"), Expected::Anything, &allowed).unwrap_err();
+        check(&at("none"), Expected::Anything, &allowed).unwrap_err();
+        check(&at("file"), Expected::File { make: true }, &allowed).unwrap();
+        check(&at("file"), Expected::Directory { make: false }, &allowed).unwrap_err();
+        check(&at("file"), Expected::Socket, &allowed).unwrap_err();
+    }
+}

@@ -1,0 +1,246 @@
+//! What is known of a pod that this node runs: a value that events change and decisions are made on.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::jiff::Timestamp;
+
+use super::backoff::Backoff;
+use super::probes::Probes;
+
+/// A pod on this node.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    /// When the node first saw it.
+    pub(crate) begun: Timestamp,
+    pub(crate) sandbox: Sandbox,
+    /// Whether all init containers have done their part once.
+    pub(crate) initialized: bool,
+    /// By name: init containers and the others.
+    pub(crate) containers: BTreeMap<String, Member>,
+    pub(crate) ending: Option<Ending>,
+    /// Why the node doesn't run it at all.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+/// What the containers of a pod share: namespaces, network, volumes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sandbox {
+    /// Not there; after a failure not before this.
+    Absent {
+        not_before: Option<Timestamp>,
+    },
+    Preparing,
+    Ready {
+        address: Option<Ipv4Addr>,
+    },
+    Removing,
+    Removed,
+}
+
+/// Why a pod ends that isn't done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It was deleted; by then all must have ended.
+    Deleted { deadline: Timestamp },
+    /// It ran for longer than `activeDeadlineSeconds`.
+    Overdue { deadline: Timestamp },
+}
+
+/// Why the node doesn't run a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) reason: String,
+    pub(crate) message: String,
+}
+
+/// One container of a pod.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Member {
+    pub(crate) run: Run,
+    /// How often it was started again.
+    pub(crate) restarts: u32,
+    /// How it ended before.
+    pub(crate) last: Option<Finish>,
+    pub(crate) backoff: Backoff,
+    pub(crate) probes: Probes,
+    pub(crate) image_id: String,
+}
+
+/// What a container does.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(crate) enum Run {
+    /// Nothing yet.
+    #[default]
+    Waiting,
+    /// It couldn't be started, and is tried again then.
+    Failing {
+        reason: String,
+        message: String,
+        not_before: Timestamp,
+    },
+    Starting,
+    Running {
+        since: Timestamp,
+        id: String,
+        stopping: bool,
+    },
+    Ended(Finish),
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finish {
+    pub(crate) id: String,
+    pub(crate) code: i32,
+    pub(crate) signal: Option<i32>,
+    pub(crate) reason: String,
+    pub(crate) message: Option<String>,
+    pub(crate) started: Timestamp,
+    pub(crate) finished: Timestamp,
+}
+
+/// What a container is to its pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It must end well before the next begins.
+    Init,
+    /// It begins with the init containers and stays.
+    Sidecar,
+    Main,
+}
+
+/// When a container that ended is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Policy {
+    Always,
+    OnFailure,
+    Never,
+}
+
+impl State {
+    pub(crate) fn new(pod: &Pod, now: Timestamp) -> Self {
+        let containers = containers(pod)
+            .map(|(_, container)| (container.name.clone(), Member::default()))
+            .collect();
+        Self {
+            begun: now,
+            sandbox: Sandbox::Absent { not_before: None },
+            initialized: false,
+            containers,
+            ending: None,
+            refusal: None,
+        }
+    }
+
+    pub(crate) fn member(&self, name: &str) -> Option<&Member> {
+        self.containers.get(name)
+    }
+
+    /// Whether every container that counts has ended for good.
+    pub(crate) fn is_done(&self, pod: &Pod) -> bool {
+        if self.refusal.is_some() {
+            return true;
+        }
+        let ended = |name: &str| {
+            matches!(
+                self.member(name).map(|member| &member.run),
+                Some(Run::Ended(_))
+            )
+        };
+        if self.init_failed(pod) {
+            return true;
+        }
+        self.initialized
+            && containers(pod)
+                .filter(|(role, _)| *role == Role::Main)
+                .all(|(role, container)| {
+                    ended(&container.name) && !self.starts_again(pod, role, container)
+                })
+    }
+
+    /// Whether an init container has failed for good.
+    pub(crate) fn init_failed(&self, pod: &Pod) -> bool {
+        !self.initialized
+            && containers(pod).any(|(role, container)| {
+                let ended = self.member(&container.name).map(|member| &member.run);
+                role == Role::Init
+                    && matches!(ended, Some(Run::Ended(finish)) if finish.code != 0)
+                    && !self.starts_again(pod, role, container)
+            })
+    }
+
+    /// Whether a container that has ended is to be started again.
+    pub(crate) fn starts_again(&self, pod: &Pod, role: Role, container: &Container) -> bool {
+        let Some(Run::Ended(finish)) = self.member(&container.name).map(|member| &member.run)
+        else {
+            return false;
+        };
+        match (role, policy(pod)) {
+            (Role::Sidecar, _) | (Role::Main, Policy::Always) => true,
+            (Role::Init | Role::Main, Policy::Never) => false,
+            (Role::Init, _) | (Role::Main, Policy::OnFailure) => finish.code != 0,
+        }
+    }
+
+    /// Whether anything runs or is about to.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.containers.values().any(Member::is_busy)
+    }
+}
+
+impl Member {
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self.run, Run::Starting | Run::Running { .. })
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.run, Run::Running { .. })
+    }
+}
+
+fn policy(pod: &Pod) -> Policy {
+    match pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.restart_policy.as_deref())
+    {
+        Some("Never") => Policy::Never,
+        Some("OnFailure") => Policy::OnFailure,
+        _ => Policy::Always,
+    }
+}
+
+/// All containers of a pod in the order of their beginning, with what they are.
+pub(crate) fn containers(pod: &Pod) -> impl Iterator<Item = (Role, &Container)> {
+    let spec = pod.spec.as_ref();
+    let init = spec
+        .and_then(|spec| spec.init_containers.as_ref())
+        .into_iter()
+        .flatten()
+        .map(|container| {
+            let stays = container.restart_policy.as_deref() == Some("Always");
+            (if stays { Role::Sidecar } else { Role::Init }, container)
+        });
+    let main = spec.map(|spec| &spec.containers).into_iter().flatten();
+    init.chain(main.map(|container| (Role::Main, container)))
+}
+
+/// A container of a pod by its name.
+pub(crate) fn container<'a>(pod: &'a Pod, name: &str) -> Option<&'a Container> {
+    containers(pod)
+        .map(|(_, container)| container)
+        .find(|container| container.name == name)
+}
+
+/// How long a pod's containers may take to end by themselves.
+pub(crate) fn grace(pod: &Pod) -> Duration {
+    let spec = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.termination_grace_period_seconds);
+    let deletion = pod.metadata.deletion_grace_period_seconds;
+    Duration::from_secs(deletion.or(spec).unwrap_or(30).max(0).unsigned_abs())
+}

@@ -1,0 +1,171 @@
+//! What a pod's containers find: variables, volumes, each other.
+
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolume, PersistentVolumeClaim, Secret};
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
+use mwctl_node::log::Query;
+use serde_json::{Value, json};
+
+use crate::stage::{Stage, ready, shell};
+
+async fn config_map(stage: &Stage, data: Value) {
+    let api: Api<ConfigMap> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let map = json!({"metadata": {"name": "m"}, "data": data});
+    api.create(
+        &PostParams::default(),
+        &serde_json::from_value(map).unwrap(),
+    )
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn variables_come_from_everywhere() {
+    let stage = Stage::new().await;
+    config_map(&stage, json!({"key": "value"})).await;
+    let api: Api<Secret> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let secret = json!({"metadata": {"name": "s"}, "data": {"word": "aGlkZGVu"}});
+    api.create(
+        &PostParams::default(),
+        &serde_json::from_value(secret).unwrap(),
+    )
+    .await
+    .unwrap();
+    let mut container = shell(
+        "main",
+        "echo $A $P_key $WORD $NAME $CPU $KUBERNETES_SERVICE_PORT; hostname; pwd",
+    );
+    container["workingDir"] = json!("/srv/work");
+    container["resources"] = json!({"limits": {"cpu": "250m"}});
+    container["envFrom"] = json!([{"prefix": "P_", "configMapRef": {"name": "m"}}]);
+    container["env"] = json!([
+        {"name": "B", "value": "b"}, {"name": "A", "value": "a-$(B)"},
+        {"name": "WORD", "valueFrom": {"secretKeyRef": {"name": "s", "key": "word"}}},
+        {"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1m"}}}]);
+    stage
+        .create(
+            "variables",
+            json!({"restartPolicy": "Never", "containers": [container]}),
+        )
+        .await;
+    let pod = stage.phase("variables", "Succeeded").await;
+    assert_eq!(
+        stage.log(&pod).await,
+        "a-b value hidden variables 250 443\nvariables\n/srv/work\n"
+    );
+}
+
+#[tokio::test]
+async fn a_mounted_config_map_changes_under_the_container() {
+    let stage = Stage::new().await;
+    config_map(&stage, json!({"file": "old"})).await;
+    let script = "cat /m/file; echo; touch /tmp/up; until grep -q new /m/file; do sleep 0.01; done; cat /m/file; ls /m; echo x > /m/file";
+    let mut container = shell("main", script);
+    container["volumeMounts"] = json!([{"name": "m", "mountPath": "/m"}]);
+    container["readinessProbe"] =
+        json!({"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1});
+    let spec = json!({"restartPolicy": "Never", "containers": [container],
+        "volumes": [{"name": "m", "configMap": {"name": "m"}}]});
+    stage.create("mounted", spec).await;
+    stage.wait("mounted", |pod: Option<&_>| ready(pod)).await;
+    let api: Api<ConfigMap> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let patch = json!({"data": {"file": "new", "more": "x"}});
+    api.patch("m", &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .unwrap();
+    let pod = stage.phase("mounted", "Failed").await;
+    let log = stage.log(&pod).await;
+    assert!(
+        log.starts_with("old\nnewfile\nmore\n") && log.contains("Read-only"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn containers_share_what_a_pod_shares() {
+    let stage = Stage::new().await;
+    let listen = "python3 -c 'import socket; s = socket.create_server((\"127.0.0.1\", 80)); s.accept()[0].send(b\"hi\\n\")'";
+    let read = "until test -e /dev/shm/x; do sleep 0.01; done; \
+        until exec 3<>/dev/tcp/127.0.0.1/80; do sleep 0.01; done 2>/dev/null; cat <&3; hostname";
+    let mut reader = shell("main", read);
+    reader["command"][0] = json!("bash");
+    let writer = shell("other", &format!("touch /dev/shm/x; {listen}"));
+    let spec =
+        json!({"hostname": "both", "restartPolicy": "Never", "containers": [reader, writer]});
+    stage.create("shared", spec).await;
+    let pod = stage.phase("shared", "Succeeded").await;
+    assert_eq!(stage.log(&pod).await, "hi\nboth\n");
+}
+
+#[tokio::test]
+async fn allowed_folders_of_the_machine_are_mounted() {
+    let stage = Stage::new().await;
+    let path = stage.folder.path().join("mountable/code");
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("file"), "text").unwrap();
+    let mut container = shell("main", "cat /code/file; echo new > /code/file");
+    container["volumeMounts"] = json!([{"name": "c", "mountPath": "/code"}]);
+    let volumes = json!([{"name": "c", "hostPath": {"path": path, "type": "Directory"}}]);
+    stage
+        .create(
+            "code",
+            json!({"restartPolicy": "Never", "containers": [container], "volumes": volumes}),
+        )
+        .await;
+    let pod = stage.phase("code", "Succeeded").await;
+    assert_eq!(stage.log_of(&pod, "main", Query::default()).await, "text");
+    assert_eq!(std::fs::read_to_string(path.join("file")).unwrap(), "new\n");
+}
+
+#[tokio::test]
+async fn a_claim_keeps_what_one_pod_wrote_for_the_next() {
+    let stage = Stage::new().await;
+    let folder = stage.folder.path().join("mountable/claimed");
+    let volumes: Api<PersistentVolume> = Api::all(stage.client.clone());
+    let volume = json!({"metadata": {"name": "v"}, "spec": {"capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"], "storageClassName": "none", "hostPath": {"path": folder}}});
+    let volume = serde_json::from_value(volume).unwrap();
+    volumes
+        .create(&PostParams::default(), &volume)
+        .await
+        .unwrap();
+    let claims: Api<PersistentVolumeClaim> =
+        Api::namespaced(stage.client.clone(), &stage.namespace);
+    let claim = json!({"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteOnce"],
+        "storageClassName": "none", "resources": {"requests": {"storage": "1Gi"}}}});
+    let claim = serde_json::from_value(claim).unwrap();
+    claims.create(&PostParams::default(), &claim).await.unwrap();
+    for (name, script) in [
+        ("writer", "echo kept > /data/file"),
+        ("reader", "cat /data/file"),
+    ] {
+        let mut container = shell("main", script);
+        container["volumeMounts"] = json!([{"name": "d", "mountPath": "/data"}]);
+        let volumes = json!([{"name": "d", "persistentVolumeClaim": {"claimName": "c"}}]);
+        let spec = json!({"restartPolicy": "Never", "containers": [container], "volumes": volumes});
+        stage.create(name, spec).await;
+        let pod = stage.phase(name, "Succeeded").await;
+        if name == "reader" {
+            assert_eq!(stage.log(&pod).await, "kept\n");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_the_service_account_is_projected() {
+    let stage = Stage::new().await;
+    let mut container = shell("main", "cut -c1-2 < /t/token; cat /t/namespace");
+    container["volumeMounts"] = json!([{"name": "t", "mountPath": "/t"}]);
+    let sources = json!([{"serviceAccountToken": {"path": "token"}},
+        {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]}}]);
+    let volumes = json!([{"name": "t", "projected": {"sources": sources}}]);
+    stage
+        .create(
+            "token",
+            json!({"restartPolicy": "Never", "containers": [container], "volumes": volumes}),
+        )
+        .await;
+    let pod = stage.phase("token", "Succeeded").await;
+    assert_eq!(stage.log(&pod).await, format!("ey\n{}", stage.namespace));
+}

@@ -1,0 +1,127 @@
+//! What a node doesn't do, and says.
+
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::Api;
+use serde_json::json;
+
+use crate::stage::{Stage, shell};
+
+/// Why the first container waits.
+fn waits(pod: Option<&Pod>) -> Option<String> {
+    let status = pod?.status.as_ref()?.container_statuses.as_ref()?.first()?;
+    status.state.as_ref()?.waiting.as_ref()?.reason.clone()
+}
+
+#[tokio::test]
+async fn what_would_be_part_of_the_machine_fails_with_a_reason() {
+    let stage = Stage::new().await;
+    let mut container = shell("main", "true");
+    container["securityContext"] = json!({"privileged": true});
+    stage
+        .create("privileged", json!({"containers": [container]}))
+        .await;
+    let pod = stage.phase("privileged", "Failed").await;
+    let status = pod.status.unwrap();
+    assert_eq!(status.reason.as_deref(), Some("NotPermitted"));
+    assert!(
+        status
+            .message
+            .unwrap()
+            .contains("securityContext.privileged")
+    );
+    stage.delete("privileged", 30).await;
+    stage.gone("privileged").await;
+}
+
+#[tokio::test]
+async fn an_image_that_is_not_there_is_waited_for() {
+    let stage = Stage::new().await;
+    let container = json!({"name": "main", "image": "registry.invalid/none:1"});
+    stage
+        .create("none", json!({"containers": [container]}))
+        .await;
+    stage
+        .wait("none", |pod: Option<&_>| {
+            waits(pod).as_deref() == Some("ErrImagePull")
+        })
+        .await;
+    assert!(stage.reasons("none").await.contains(&"Failed".to_owned()));
+    stage.delete("none", 30).await;
+    stage.gone("none").await;
+}
+
+#[tokio::test]
+async fn a_missing_config_map_is_named() {
+    let stage = Stage::new().await;
+    let mut container = shell("main", "true");
+    container["envFrom"] = json!([{"configMapRef": {"name": "nowhere"}}]);
+    stage
+        .create("unset", json!({"containers": [container]}))
+        .await;
+    let config = "CreateContainerConfigError";
+    let pod = stage
+        .wait("unset", move |pod: Option<&_>| {
+            waits(pod).as_deref() == Some(config)
+        })
+        .await;
+    let status = &pod.status.unwrap().container_statuses.unwrap()[0];
+    let message = status
+        .state
+        .as_ref()
+        .unwrap()
+        .waiting
+        .as_ref()
+        .unwrap()
+        .message
+        .clone()
+        .unwrap();
+    assert_eq!(message, "configmap \"nowhere\" not found");
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_there_is_an_end_with_a_reason() {
+    let stage = Stage::new().await;
+    let container = json!({"name": "main", "image": "mwctl.local/host", "command": ["nosuch"]});
+    stage
+        .create(
+            "nosuch",
+            json!({"restartPolicy": "Never", "containers": [container]}),
+        )
+        .await;
+    let pod = stage.phase("nosuch", "Failed").await;
+    let ended = pod.status.unwrap().container_statuses.unwrap()[0]
+        .state
+        .clone()
+        .unwrap()
+        .terminated
+        .unwrap();
+    assert_eq!(
+        (ended.exit_code, ended.reason.as_deref()),
+        (128, Some("StartError"))
+    );
+    assert!(ended.message.unwrap().contains("nosuch"));
+}
+
+#[tokio::test]
+async fn the_node_says_what_it_lacks() {
+    let stage = Stage::new().await;
+    let nodes: Api<Node> = Api::all(stage.client.clone());
+    let conditions = nodes
+        .get("here")
+        .await
+        .unwrap()
+        .status
+        .unwrap()
+        .conditions
+        .unwrap();
+    let lacking = conditions
+        .iter()
+        .filter(|condition| condition.type_.ends_with("Lacking"))
+        .count();
+    assert_eq!(lacking, stage.runtime.lacks().len());
+    assert!(
+        conditions
+            .iter()
+            .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    );
+}

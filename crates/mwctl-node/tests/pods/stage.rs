@@ -1,0 +1,195 @@
+//! A cluster with one node of this machine.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod};
+use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::runtime::wait::{Condition, await_condition};
+use kube::{Api, Client, ResourceExt as _};
+use mwctl_container::Runtime;
+use mwctl_node::attachment::LoopbackOnly;
+use mwctl_node::images::HostImage;
+use mwctl_node::log::Query;
+use mwctl_node::streams::Place;
+use mwctl_node::{Node, Options};
+use mwctl_testing::TestCluster;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Nothing here takes as long: what does is stuck.
+const LONGEST: std::time::Duration = std::time::Duration::from_mins(1);
+
+pub(crate) struct Stage {
+    pub(crate) node: Node,
+    pub(crate) runtime: Runtime,
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    pub(crate) folder: TempDir,
+    _cluster: TestCluster,
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        let cluster = TestCluster::start().await.unwrap();
+        let namespace = cluster.namespace().await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mountable = folder.path().join("mountable");
+        std::fs::create_dir(&mountable).unwrap();
+        let runtime = Runtime::start(mwctl_container::Options::default())
+            .await
+            .unwrap();
+        let networks = Arc::new(LoopbackOnly::new(runtime.clone()));
+        let options = Options {
+            name: "here".to_owned(),
+            logs: folder.path().join("logs"),
+            mountable: vec![mountable],
+        };
+        let client = cluster.client();
+        // Every pod mounts it: one that is earlier is told so, and tries again.
+        let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
+        let there = await_condition(maps, "kube-root-ca.crt", |map: Option<&ConfigMap>| {
+            map.is_some()
+        });
+        there.await.unwrap();
+        let node = Node::start(
+            client.clone(),
+            runtime.clone(),
+            Arc::new(HostImage),
+            networks,
+            options,
+        )
+        .await
+        .unwrap();
+        Self {
+            node,
+            runtime,
+            client,
+            namespace,
+            folder,
+            _cluster: cluster,
+        }
+    }
+
+    pub(crate) fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(crate) async fn create(&self, name: &str, spec: Value) -> Pod {
+        let pod = json!({"metadata": {"name": name}, "spec": spec});
+        let pod: Pod = serde_json::from_value(pod).unwrap();
+        self.pods()
+            .create(&PostParams::default(), &pod)
+            .await
+            .unwrap()
+    }
+
+    /// A pod with one container that runs a script.
+    pub(crate) async fn script(&self, name: &str, script: &str, policy: &str) -> Pod {
+        self.create(
+            name,
+            json!({"restartPolicy": policy, "containers": [shell("main", script)]}),
+        )
+        .await
+    }
+
+    pub(crate) async fn wait(&self, name: &str, condition: impl Condition<Pod>) -> Pod {
+        let met = await_condition(self.pods(), name, condition);
+        if let Ok(met) = tokio::time::timeout(LONGEST, met).await {
+            return met.unwrap().unwrap();
+        }
+        let status = self.pods().get(name).await.map(|pod| pod.status);
+        panic!("it stays so: {status:#?}");
+    }
+
+    pub(crate) async fn phase(&self, name: &str, phase: &'static str) -> Pod {
+        self.wait(name, move |pod: Option<&Pod>| phase_of(pod) == Some(phase))
+            .await
+    }
+
+    pub(crate) async fn gone(&self, name: &str) {
+        await_condition(self.pods(), name, |pod: Option<&Pod>| pod.is_none())
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn delete(&self, name: &str, grace: u32) {
+        self.pods()
+            .delete(name, &DeleteParams::default().grace_period(grace))
+            .await
+            .unwrap();
+    }
+
+    pub(crate) fn place(&self, pod: &Pod, container: &str) -> Place {
+        Place {
+            namespace: self.namespace.clone(),
+            pod: pod.name_any(),
+            uid: pod.uid().unwrap(),
+            container: container.to_owned(),
+        }
+    }
+
+    pub(crate) async fn log_of(&self, pod: &Pod, container: &str, query: Query) -> String {
+        let pieces = self
+            .node
+            .streams()
+            .log(&self.place(pod, container), query)
+            .await
+            .unwrap();
+        let pieces: Vec<_> = pieces.collect().await;
+        let bytes: Vec<u8> = pieces
+            .into_iter()
+            .flat_map(|piece| piece.unwrap().to_vec())
+            .collect();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    pub(crate) async fn log(&self, pod: &Pod) -> String {
+        self.log_of(pod, "main", Query::default()).await
+    }
+
+    /// The reasons of a pod's events, sorted.
+    pub(crate) async fn reasons(&self, name: &str) -> Vec<String> {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let events = events.list(&ListParams::default()).await.unwrap().items;
+        let of_pod = events
+            .into_iter()
+            .filter(|event| event.involved_object.name.as_deref() == Some(name));
+        let mut reasons: Vec<_> = of_pod.filter_map(|event| event.reason).collect();
+        reasons.sort();
+        reasons.dedup();
+        reasons
+    }
+}
+
+pub(crate) fn shell(name: &str, script: &str) -> Value {
+    json!({"name": name, "image": "mwctl.local/host", "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", script]})
+}
+
+pub(crate) fn phase_of(pod: Option<&Pod>) -> Option<&str> {
+    pod?.status.as_ref()?.phase.as_deref()
+}
+
+/// Whether a pod is ready.
+pub(crate) fn ready(pod: Option<&Pod>) -> bool {
+    let conditions = pod.and_then(|pod| pod.status.as_ref()?.conditions.as_ref());
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// How often a pod's first container was started again.
+pub(crate) fn restarts(pod: Option<&Pod>) -> i32 {
+    let status = pod.and_then(|pod| {
+        pod.status
+            .as_ref()?
+            .container_statuses
+            .as_ref()?
+            .first()
+            .cloned()
+    });
+    status
+        .map(|status| status.restart_count)
+        .unwrap_or_default()
+}
