@@ -11,7 +11,9 @@ mod choice;
 mod detect;
 mod kubeconfig;
 
-pub use choice::{Choice, MinikubeState, Question, Reason, Refusal, choose};
+pub use choice::{
+    Choice, EMBEDDED, EMBEDDED_CONTEXT, MinikubeState, Question, Reason, Refusal, choose,
+};
 pub use kubeconfig::{Detection, Kubeconfig, read};
 
 use serde::Serialize;
@@ -58,6 +60,11 @@ pub enum Kind {
         /// The `ctr` program that fits this containerd.
         ctr: String,
     },
+    /// A cluster that a process of `mwctl` serves; said so by the same extension.
+    Embedded {
+        /// The store from which its node takes images; `None` where it has no node that runs containers.
+        images: Option<String>,
+    },
     /// Docker Desktop's own Kubernetes.
     DockerDesktop,
     /// A colima machine.
@@ -97,6 +104,7 @@ impl Kind {
             Self::Kind { .. } => "kind",
             Self::K3d { .. } => "k3d",
             Self::Containerd { .. } => "containerd",
+            Self::Embedded { .. } => "embedded",
             Self::DockerDesktop => "Docker Desktop",
             Self::Colima { .. } => "colima",
             Self::Orbstack => "OrbStack",

@@ -5,6 +5,7 @@
 //! Stack, images ──manifest──→ Kubernetes objects
 //! objects, Observed ──plan──→ Plan {steps, holds}
 //! (State, Event, now) ──develop──→ [Effect]
+//! Machine ──doctor──→ what is amiss, and its cure
 //! kubeconfig, minikube's words ──cluster──→ what is local, what runs
 //! ```
 //!
@@ -14,6 +15,9 @@
 pub mod cluster;
 pub mod conventions;
 pub mod develop;
+pub mod doctor;
+pub mod lease;
+pub mod made;
 pub mod manifest;
 pub mod minikube;
 pub mod model;

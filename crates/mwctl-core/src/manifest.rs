@@ -8,24 +8,30 @@
 mod config;
 mod develop;
 mod label;
+mod namespace;
 mod network;
 mod object;
+mod patch;
 mod pod;
+mod raw;
 mod storage;
 mod workload;
 mod yaml;
 
 use std::collections::BTreeMap;
 
+pub(crate) use self::config::{certificate_name, secret_name};
 pub use self::develop::{
     AGENT_DIRECTORY, AgentBundle, RUN_DIRECTORY, TestPod, agent_config_map, command_of,
     develop_form, health_port, test_pod,
 };
 pub use self::label::{
-    APPLIED, FORM, Form, MANAGED_BY, MANAGER, NAME, PART_OF, ROLE, WORKTREE, container_name,
+    APPLIED, FORM, Form, MANAGED_BY, MANAGER, NAME, PART_OF, RAW, ROLE, WORKTREE, container_name,
     label_value, object_name,
 };
-pub use self::object::{HIDDEN, Object, ObjectId};
+pub(crate) use self::object::service_of;
+pub use self::object::{HIDDEN, Object, ObjectId, hide};
+pub use self::workload::workload_id;
 pub use self::yaml::{Secrets, to_yaml};
 
 use crate::model::{Image, Service, Stack};
@@ -43,10 +49,13 @@ pub fn render(
     images: &BTreeMap<ServiceName, String>,
     worktree: &str,
 ) -> Vec<Object> {
-    let mut objects = vec![Object::Namespace(workload::namespace(stack, worktree))];
+    let mut objects = vec![Object::new(&namespace::namespace(stack, worktree))];
+    objects.extend(namespace::quota(stack, worktree).iter().map(Object::new));
+    objects.extend(namespace::limits(stack, worktree).iter().map(Object::new));
     for service in stack.services.values() {
         objects.extend(render_service(stack, service, images, worktree));
     }
+    objects.extend(raw::objects(stack, worktree));
     objects.sort_by_key(Object::id);
     objects
 }
@@ -59,22 +68,38 @@ fn render_service(
     worktree: &str,
 ) -> Vec<Object> {
     let image = image_of(service, images);
-    let mut objects = Vec::new();
-    objects.extend(config::config_map(stack, service, worktree).map(Object::ConfigMap));
-    objects.extend(config::secret(stack, service, worktree).map(Object::Secret));
+    let account = workload::account(stack, service, worktree);
+    let disruption = workload::disruption(stack, service, worktree);
+    let secret = config::secret(stack, service, worktree);
+    let mut objects: Vec<Object> = account.iter().map(Object::new).collect();
+    objects.extend(
+        config::config_maps(stack, service, worktree)
+            .iter()
+            .map(Object::new),
+    );
+    objects.extend(secret.iter().map(Object::new));
+    objects.extend(
+        config::certificates(stack, service, worktree)
+            .iter()
+            .map(Object::new),
+    );
     objects.extend(
         storage::claims(stack, service, worktree)
-            .into_iter()
-            .map(Object::PersistentVolumeClaim),
+            .iter()
+            .map(Object::new),
     );
-    objects.push(Object::NetworkPolicy(network::policy(
-        stack, service, worktree,
-    )));
-    objects.extend(network::service(stack, service, worktree).map(Object::Service));
-    objects.push(Object::Deployment(Box::new(workload::deployment(
-        stack, service, &image, worktree,
-    ))));
+    objects.push(Object::new(&network::policy(stack, service, worktree)));
+    objects.extend(
+        network::services(stack, service, worktree)
+            .iter()
+            .map(Object::new),
+    );
+    objects.extend(disruption.iter().map(Object::new));
+    objects.push(workload::workload(stack, service, &image, worktree));
     objects
+        .into_iter()
+        .map(|object| patch::patched(service, object))
+        .collect()
 }
 
 /// The reference of a service's own image: from `images`, else what it names itself, else, where it

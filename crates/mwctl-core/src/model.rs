@@ -8,7 +8,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use self::limits::{Admission, Limits, PodSecurity, Quantities};
+pub use self::workload::{Concurrency, Run, Workload};
 use crate::name::{ServiceName, StackName};
+
+mod limits;
+mod workload;
 
 /// Services that are deployed together into one namespace.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,9 +24,17 @@ pub struct Stack {
     pub namespace: String,
     /// The release: objects are called `<service>-<release>`.
     pub release: String,
+    /// What its namespace admits.
+    pub admission: Admission,
     /// Its services by name.
     pub services: BTreeMap<ServiceName, Service>,
+    /// Objects that are described elsewhere and applied as they are.
+    pub manifests: Vec<Manifest>,
 }
+
+/// An object as somebody else described it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Manifest(pub serde_json::Value);
 
 /// One service: a pod of a main container and its helper containers, and how it is worked on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -40,12 +53,22 @@ pub struct Service {
     pub main: Container,
     /// Containers beside it, in the order in which they were described.
     pub helpers: Vec<Container>,
-    /// How many pods.
+    /// What makes its pods.
+    pub workload: Workload,
+    /// How many pods, where the workload lets one choose.
     pub replicas: u32,
+    /// Whether it has an account of its own at the Kubernetes API, with a token in its containers.
+    pub account: bool,
+    /// Annotations of its pods, beside those that are made.
+    pub annotations: BTreeMap<String, String>,
+    /// What is merged over its objects in the end.
+    pub patches: Vec<Patch>,
     /// Files of configuration, rendered, that are mounted into containers from one ConfigMap.
     pub files: Vec<ConfigFile>,
     /// Private settings: environment variable to value; they go into a Secret and nowhere else.
-    pub secrets: BTreeMap<String, Secret>,
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// Its certificates by the volume that they are in, once they have been made or found.
+    pub certificates: BTreeMap<String, KeyPair>,
     /// Directories that containers share or that outlive a pod.
     pub volumes: Vec<Volume>,
     /// What may reach it and what it may reach.
@@ -93,6 +116,45 @@ impl Serialize for Secret {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str("…")
     }
+}
+
+/// Where a private setting comes from.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SecretSource {
+    /// It is known.
+    Given(Secret),
+    /// It is made at random, once.
+    Generated {
+        /// How many letters and digits.
+        length: u32,
+    },
+    /// It is another service's.
+    Of {
+        /// The other service.
+        service: ServiceName,
+        /// The variable under which it has it.
+        secret: String,
+    },
+}
+
+impl SecretSource {
+    /// The value itself, or what stands for it before it is known.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Given(secret) => secret.reveal(),
+            Self::Generated { .. } | Self::Of { .. } => "(known when it is deployed)",
+        }
+    }
+}
+
+/// A certificate and its private key, both as PEM.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct KeyPair {
+    /// The certificate.
+    pub certificate: String,
+    /// The key.
+    pub key: Secret,
 }
 
 /// Where a service's files come from.
@@ -185,11 +247,25 @@ pub struct Dependencies {
     pub lock_files: Vec<String>,
 }
 
+/// What is merged over one of a service's objects.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Patch {
+    /// The object's kind, as in `Deployment`.
+    pub kind: String,
+    /// Its name; any of that kind where none is given.
+    pub name: Option<String>,
+    /// What is merged: maps by key, lists of named things by name, anything else replaced; a null
+    /// takes away.
+    pub merge: serde_json::Value,
+}
+
 /// One container.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Container {
     /// Its name in the pod, without the release.
     pub name: String,
+    /// Whether the release is left out of its name in the pod.
+    pub plain_name: bool,
     /// Its image; `None` in the main container, which runs the service's own.
     pub image: Option<String>,
     /// The command; empty where the image's own is to run.
@@ -225,6 +301,22 @@ pub struct Port {
     pub number: u16,
     /// TCP or UDP.
     pub protocol: Protocol,
+    /// From where it can be reached.
+    pub reach: Reach,
+}
+
+/// From where a port can be reached.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reach {
+    /// By the service's name.
+    Service,
+    /// By a name of its own: the service's with this behind it, as in `tls-service`.
+    Named(String),
+    /// By the pod's address alone, as whoever collects metrics does.
+    Cluster,
+    /// From within the pod.
+    Pod,
 }
 
 /// A transport protocol.
@@ -310,6 +402,8 @@ pub struct Volume {
 pub enum VolumeKind {
     /// Gone with the pod.
     Temporary,
+    /// A certificate of the service's own and its key, as `tls.crt` and `tls.key`.
+    Certificate,
     /// Kept when the pod goes, until `down --volumes`: a claim of this size.
     Persistent {
         /// A Kubernetes quantity.
@@ -326,15 +420,37 @@ pub struct ConfigFile {
     pub text: String,
     /// The container (by name) that sees it.
     pub container: String,
+    /// The ConfigMap it is kept in, as what stands behind the service's name.
+    pub map: String,
 }
 
 /// What may reach a service and what it may reach.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Network {
-    /// Whether outgoing connections are limited to `egress`.
+    /// Whether outgoing connections are limited to what the service needs and to `egress`.
     pub restrict_egress: bool,
+    /// Whether the service itself says that they aren't, whatever the stack says.
+    pub open: bool,
     /// Outgoing connections that are allowed; only used with `restrict_egress`.
     pub egress: Vec<Egress>,
+    /// How the service is reached.
+    pub address: Address,
+}
+
+/// How a service is reached by its name.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Address {
+    /// By an address of the cluster that stands for all of its pods.
+    #[default]
+    ClusterIp,
+    /// By a port of each node too.
+    NodePort {
+        /// Its number; the cluster chooses where none is given.
+        port: Option<u16>,
+    },
+    /// By the addresses of the pods themselves.
+    Headless,
 }
 
 /// One allowed outgoing connection.
@@ -369,6 +485,8 @@ pub enum Condition {
     Ready,
     /// Its containers run.
     Started,
+    /// Its pod has run to its end, successfully.
+    Completed,
     /// Nothing: it is only talked to, so that cycles are legal.
     Eventually,
 }

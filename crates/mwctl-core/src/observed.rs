@@ -5,6 +5,7 @@
 //! carries the stack's label.
 
 mod cause;
+mod isolation;
 mod pod;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-pub use self::cause::{Cause, diagnose};
+pub use self::cause::{Cause, diagnose, waits_for};
+pub use self::isolation::enforces_policies;
 pub use self::pod::{ContainerState, ObservedContainer, ObservedPod, Termination, Warning};
 
 use crate::manifest::{FORM, Form, NAME, ObjectId};
@@ -57,12 +59,12 @@ pub enum Progress {
 }
 
 impl Observed {
-    /// How far the Deployment `id` is.
+    /// How far the workload `id` is.
     pub fn progress(&self, id: &ObjectId) -> Progress {
-        let Some(deployment) = self.objects.get(id) else {
+        let Some(workload) = self.objects.get(id) else {
             return Progress::Missing;
         };
-        let service = label(deployment, NAME);
+        let service = label(workload, NAME);
         let mut pods = self
             .pods
             .iter()
@@ -70,7 +72,7 @@ impl Observed {
             .filter(|pod| pod.form != Form::Test && !pod.terminating)
             .peekable();
         let running = pods.peek().is_some() && pods.all(ObservedPod::is_running);
-        match rollout(deployment) {
+        match rollout(&id.kind, workload) {
             Rollout::Done => Progress::Ready,
             Rollout::Current if running => Progress::Started,
             Rollout::Current | Rollout::Stale => Progress::Starting,
@@ -83,30 +85,58 @@ impl Observed {
     }
 }
 
-/// What a Deployment's status says.
+/// What a workload's status says.
 enum Rollout {
     /// Its pods aren't all there, or are of an older description.
     Stale,
     /// Its pods are all of the current description.
     Current,
-    /// They are ready too, and no other is left.
+    /// They are ready too, or have run to their end, and no other is left.
     Done,
 }
 
-fn rollout(deployment: &Value) -> Rollout {
-    let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64);
-    let wanted = number("/spec/replicas").unwrap_or(1);
+fn rollout(kind: &str, workload: &Value) -> Rollout {
+    let number = |pointer: &str| workload.pointer(pointer).and_then(Value::as_i64);
     let count = |field: &str| number(&format!("/status/{field}")).unwrap_or(0);
     // A status of an earlier generation says nothing about this one; no status at all is none.
     let current = number("/status/observedGeneration")
         .is_some_and(|seen| seen >= number("/metadata/generation").unwrap_or(0));
-    if !current || count("updatedReplicas") < wanted {
+    let (wanted, all, updated, available) = match kind {
+        "CronJob" => return Rollout::Done,
+        "Job" if has_condition(workload, "Complete") => return Rollout::Done,
+        "Job" if count("active") > 0 => return Rollout::Current,
+        "Job" => return Rollout::Stale,
+        "DaemonSet" => (
+            count("desiredNumberScheduled"),
+            count("currentNumberScheduled"),
+            count("updatedNumberScheduled"),
+            count("numberAvailable"),
+        ),
+        _ => (
+            number("/spec/replicas").unwrap_or(1),
+            count("replicas"),
+            count("updatedReplicas"),
+            count("availableReplicas"),
+        ),
+    };
+    if !current || updated < wanted {
         return Rollout::Stale;
     }
-    if count("replicas") > count("updatedReplicas") || count("availableReplicas") < wanted {
+    if all > updated || available < wanted {
         return Rollout::Current;
     }
     Rollout::Done
+}
+
+/// Whether a Job has been tried as often as it may.
+pub fn has_failed(job: &Value) -> bool {
+    has_condition(job, "Failed")
+}
+
+fn has_condition(live: &Value, kind: &str) -> bool {
+    let conditions = live.pointer("/status/conditions").and_then(Value::as_array);
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|condition| condition["type"] == kind && condition["status"] == "True")
 }
 
 /// A label of a live object.

@@ -4,6 +4,8 @@
 //! executes. Planning is total and reads nothing but its arguments: planning twice gives equal plans,
 //! and the plan after an executed one is empty.
 
+mod applied;
+mod change;
 mod difference;
 mod down;
 mod hold;
@@ -19,6 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub use self::applied::{applied, rollback};
+pub use self::change::{Change, ChangeKind, Line, changes};
 pub use self::down::down;
 pub use self::hold::{Hold, HoldKind};
 pub use self::step::{Action, Step};

@@ -33,6 +33,8 @@ pub struct Places {
     pub minikube_home: Option<PathBuf>,
     /// The value of `PATH`.
     pub path: OsString,
+    /// Whether this program may serve a cluster with a node.
+    pub embedded: bool,
 }
 
 /// What was found.
@@ -46,6 +48,8 @@ pub struct Found {
     pub minikube: MinikubeState,
     /// minikube's profiles.
     pub profiles: Vec<Profile>,
+    /// Whether this program can serve a cluster with a node here.
+    pub embedded: bool,
 }
 
 /// Why clusters can't be looked for.
@@ -96,6 +100,7 @@ pub async fn find(places: &Places) -> Result<Found, FindError> {
             profiles: names,
         },
         profiles,
+        embedded: places.embedded,
     })
 }
 
@@ -114,6 +119,7 @@ impl Found {
             allowed,
             running: &self.running,
             minikube: &self.minikube,
+            embedded: self.embedded,
         })
     }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use mwctl_core::cluster::Kind;
 use mwctl_core::minikube::Profile;
+use mwctl_image::{ImportError, StoreError};
 
 use crate::command::{CommandError, CommandRunner};
 use crate::image::{BaseError, BaseSource, BuildError, Builder, Built, Request};
@@ -21,10 +22,13 @@ mod containerd;
 mod docker;
 mod minikube;
 mod nodes;
+mod store;
+mod tool;
 
 pub use containerd::Containerd;
 pub use docker::Docker;
 pub use minikube::MinikubeLoad;
+pub use store::LocalStore;
 
 /// One place that holds images: a node, or a daemon that all nodes use.
 #[async_trait]
@@ -85,6 +89,15 @@ pub enum DeliveryError {
         /// What kind of cluster it is.
         cluster: String,
     },
+    /// The cluster is an API only.
+    #[error("the embedded cluster has no node that runs containers, and so no place for images")]
+    NoContainers,
+    /// The store of images can't be used.
+    #[error("cannot use this machine's image store")]
+    Store(#[source] StoreError),
+    /// The store of images doesn't take it.
+    #[error("this machine's image store doesn't take the image")]
+    Import(#[source] ImportError),
     /// The cluster's nodes can't be found.
     #[error("no nodes of {cluster} were found")]
     NoNodes {
@@ -132,6 +145,11 @@ impl DeliveryError {
             Self::Unsupported { .. } => vec![
                 "push the image to a registry that the cluster reads, and name it: `image: REGISTRY/NAME:TAG`".to_owned(),
             ],
+            Self::NoContainers => {
+                vec!["name a cluster that runs containers: `--cluster NAME`".to_owned()]
+            }
+            Self::Store(error) => error.hints(),
+            Self::Import(error) => error.hints(),
             Self::NoNodes { .. } => {
                 vec!["`docker ps` shows whether the cluster's containers run".to_owned()]
             }

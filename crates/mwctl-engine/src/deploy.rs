@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join_all;
-use mwctl_core::manifest::{self, AgentBundle, Form, Object, container_name};
+use mwctl_core::manifest::{self, AgentBundle, Form, Object, container_name, workload_id};
 use mwctl_core::model::{Image, Service, Stack};
 use mwctl_core::name::ServiceName;
 use mwctl_core::observed::{ImageState, Observed, form};
@@ -15,8 +15,8 @@ use mwctl_core::problem::Problem;
 use crate::image::BuildError;
 use serde_json::Value;
 
-use crate::execute::deployment;
 use crate::kube::{Cluster, Request, apply, observe};
+use crate::made::{self, Unmade};
 use crate::workshop::Workshop;
 
 /// A plan can't be made.
@@ -31,6 +31,9 @@ pub enum Prepare {
     /// The cluster can't be observed.
     #[error(transparent)]
     Request(#[from] Request),
+    /// A private setting or a certificate can't be made.
+    #[error(transparent)]
+    Made(#[from] Unmade),
     /// The agent doesn't run on the nodes.
     #[error(transparent)]
     Agent(#[from] ForeignArchitecture),
@@ -74,13 +77,18 @@ pub struct Images {
     pub builds: BTreeMap<ServiceName, ImageBuild>,
 }
 
-/// Finds out which images the services will run, without making any.
-pub async fn images(stack: &Stack, workshop: &Workshop) -> Result<Images, Prepare> {
-    let planned =
-        try_join_all(stack.services.values().map(|service| async move {
-            Ok::<_, Prepare>((service, workshop.plan(service).await?))
-        }))
-        .await?;
+/// Finds out which images the services will run, without making any; `developed` are those under the
+/// containers that are being developed, and that may stay.
+pub async fn images(
+    services: impl IntoIterator<Item = &Service>,
+    developed: &BTreeMap<ServiceName, String>,
+    workshop: &Workshop,
+) -> Result<Images, Prepare> {
+    let planned = try_join_all(services.into_iter().map(|service| async move {
+        let runs = developed.get(&service.name).map(String::as_str);
+        Ok::<_, Prepare>((service, workshop.plan(service, runs).await?))
+    }))
+    .await?;
     let mut images = Images::default();
     for (service, build) in planned {
         let reference = match (build, &service.image) {
@@ -185,7 +193,13 @@ pub async fn prepare(
     workshop: &Workshop,
     wanted: Wanted<'_>,
 ) -> Result<Prepared, Prepare> {
-    let images = images(wanted.stack, workshop).await?;
+    let stack = made::settle(cluster, wanted.stack).await?;
+    let wanted = Wanted {
+        stack: &stack,
+        ..wanted
+    };
+    let developed = developed(cluster, &wanted).await?;
+    let images = images(wanted.stack.services.values(), &developed, workshop).await?;
     let objects = objects(&wanted, &images, workshop).await?;
     let ids: Vec<_> = objects.iter().map(Object::id).collect();
     let (observed, on_node) = futures::join!(
@@ -226,6 +240,41 @@ async fn on_nodes(
     .map(|states| states.into_iter().collect())
 }
 
+/// The images under those of the wanted services that are being developed already.
+async fn developed(
+    cluster: &Cluster,
+    wanted: &Wanted<'_>,
+) -> Result<BTreeMap<ServiceName, String>, Request> {
+    let services = wanted.develop.iter();
+    let services = services.filter_map(|name| wanted.stack.services.get(name));
+    let found = try_join_all(services.map(|service| async {
+        let live = live_develop_form(cluster, wanted.stack, service).await?;
+        let image = live.and_then(|live| main_image(&live, wanted.stack, service));
+        Ok::<_, Request>(image.map(|image| (service.name.clone(), image)))
+    }));
+    Ok(found.await?.into_iter().flatten().collect())
+}
+
+/// A service's Deployment, if it is in its develop form.
+async fn live_develop_form(
+    cluster: &Cluster,
+    stack: &Stack,
+    service: &Service,
+) -> Result<Option<Value>, Request> {
+    let live = observe::object(cluster, &workload_id(stack, service)).await?;
+    Ok(live.filter(|live| form(live) == Form::Develop))
+}
+
+fn main_image(deployment: &Value, stack: &Stack, service: &Service) -> Option<String> {
+    let name = container_name(stack, service, &service.main);
+    let containers = deployment.pointer("/spec/template/spec/containers")?;
+    let main = containers
+        .as_array()?
+        .iter()
+        .find(|container| container["name"] == name)?;
+    main["image"].as_str().map(ToOwned::to_owned)
+}
+
 /// Puts services that are in their develop form back into their planned form, with the image that
 /// they have, and doesn't wait for it. Returns those that were.
 pub async fn leave(
@@ -233,29 +282,18 @@ pub async fn leave(
     stack: &Stack,
     services: &BTreeSet<ServiceName>,
     worktree: &str,
-) -> Result<Vec<ServiceName>, Request> {
+) -> Result<Vec<ServiceName>, Unmade> {
+    let stack = &made::settle(cluster, stack).await?;
     let mut left = Vec::new();
     for service in services.iter().filter_map(|name| stack.services.get(name)) {
-        let id = deployment(cluster, stack, service);
-        let Some(live) = observe::object(cluster, &id).await? else {
+        let Some(live) = live_develop_form(cluster, stack, service).await? else {
             continue;
         };
-        if form(&live) != Form::Develop {
-            continue;
-        }
-        let name = container_name(stack, service, &service.main);
-        let containers = live
-            .pointer("/spec/template/spec/containers")
-            .and_then(Value::as_array);
-        let main = containers
-            .into_iter()
-            .flatten()
-            .find(|container| container["name"] == name);
-        let image = main.and_then(|container| container["image"].as_str());
-        let images: BTreeMap<ServiceName, String> = image
-            .map(|image| (service.name.clone(), image.to_owned()))
+        let images = main_image(&live, stack, service)
+            .map(|image| (service.name.clone(), image))
             .into_iter()
             .collect();
+        let id = workload_id(stack, service);
         let objects = manifest::render(stack, &images, worktree);
         for object in objects.into_iter().filter(|object| object.id() == id) {
             apply::apply(cluster, &object.stamped()).await?;

@@ -60,6 +60,15 @@ pub enum Event {
         /// What to type next.
         hint: Option<String>,
     },
+    /// Something is wrong that may still pass; what was asked for goes on.
+    Warning {
+        /// The service, where it is one's.
+        service: Option<ServiceName>,
+        /// What is wrong: one sentence.
+        summary: String,
+        /// The cause in more lines, as in `failed`.
+        details: Vec<String>,
+    },
     /// A service's agent answers.
     Connected {
         /// The service.
@@ -131,6 +140,15 @@ pub enum Event {
         /// All of them.
         problems: Vec<Problem>,
     },
+    /// A deployment is over; the last line of `up`.
+    Done(Deployed),
+    /// Tests are over; the last line of `test`.
+    Tested {
+        /// The service.
+        service: ServiceName,
+        /// The exit code of the test command.
+        exit_code: i32,
+    },
     /// Anything else worth a line.
     Notice {
         /// The service, where it is one's.
@@ -168,6 +186,32 @@ pub struct Phase {
     pub name: String,
     /// Milliseconds since the first change was noticed.
     pub at: f64,
+}
+
+/// How a deployment ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployed {
+    /// How many steps were done.
+    pub done: usize,
+    /// How many failed.
+    pub failed: usize,
+    /// How many were not begun.
+    pub remaining: usize,
+    /// How many objects were as wanted before.
+    pub unchanged: usize,
+    /// The stack's services.
+    pub services: Vec<Address>,
+}
+
+/// Where a service is reached.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Address {
+    /// The service.
+    pub service: ServiceName,
+    /// Its address inside the cluster; `null` where it has no port.
+    pub url: Option<String>,
 }
 
 /// Where events go: shared by everything that runs for one command.

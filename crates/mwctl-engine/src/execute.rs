@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use mwctl_core::manifest::{ObjectId, object_name};
+use mwctl_core::manifest::workload_id;
 use mwctl_core::model::{Condition, Service, Stack};
 use mwctl_core::name::ServiceName;
 use mwctl_core::observed::Cause;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::{Event, Events};
 use crate::kube::pods::selector;
-use crate::kube::wait::{Goal, Wait};
+use crate::kube::wait::{Goal, Report, Sign, Wait};
 use crate::kube::{Cluster, apply, wait};
 
 /// How long a deletion may take: longer than a pod's grace period.
@@ -216,7 +216,11 @@ async fn carry_out(execution: Execution<'_>, step: &Step) -> Result<(), Failure>
             condition,
         } => {
             let service = service(name)?;
-            reach(cluster, stack, service, *condition, timeout, &progress).await
+            let report = |sign| match sign {
+                Sign::Words(words) => progress(words),
+                Sign::Trouble(cause) => events.send(trouble(service, cause)),
+            };
+            reach(cluster, stack, service, *condition, timeout, &report).await
         }
     }
 }
@@ -228,34 +232,34 @@ pub async fn reach(
     service: &Service,
     condition: Condition,
     timeout: Duration,
-    progress: &(dyn Fn(String) + Send + Sync),
+    report: Report<'_>,
 ) -> Result<(), Failure> {
-    let deployment = deployment(cluster, stack, service);
+    let workload = workload_id(stack, service);
     let selector = selector(stack, service);
     let goal = Goal {
+        stack,
         service,
-        deployment: &deployment,
+        workload: &workload,
         selector: &selector,
         condition,
         timeout,
     };
-    Ok(wait::until(cluster, &goal, progress).await?)
-}
-
-/// A service's Deployment.
-pub fn deployment(cluster: &Cluster, stack: &Stack, service: &Service) -> ObjectId {
-    ObjectId {
-        api_version: "apps/v1".to_owned(),
-        kind: "Deployment".to_owned(),
-        namespace: Some(cluster.namespace.clone()),
-        name: object_name(stack, service),
-    }
+    Ok(wait::until(cluster, &goal, report).await?)
 }
 
 /// A plan names a service that its stack doesn't have.
 #[derive(Debug, thiserror::Error)]
 #[error("the stack has no service `{0}`")]
 struct UnknownService(ServiceName);
+
+/// A process that ended while it was waited for, as an event.
+pub fn trouble(service: &Service, cause: Cause) -> Event {
+    Event::Warning {
+        service: Some(service.name.clone()),
+        summary: format!("{}; it is started again", cause.summary),
+        details: cause.detail,
+    }
+}
 
 /// A failure as an event: the sentence, its causes, what is known of the pod, what to type.
 pub fn told(title: &str, service: Option<ServiceName>, failure: &Failure) -> Event {

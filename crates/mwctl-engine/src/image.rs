@@ -26,6 +26,7 @@ mod stat;
 pub use base::{Base, BaseError, BaseSource, Bases, Defaults};
 pub use builder::{BuildError, Builder, Built, Planned, Request};
 pub use cache::Cache;
+pub(crate) use dependencies::QUIET;
 pub use document::{BlobDescriptor, chain};
 
 /// Where the list of the service's own files is in the image: one path a line, relative to the

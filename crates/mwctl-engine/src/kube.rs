@@ -6,11 +6,14 @@
 pub mod apply;
 pub mod exec;
 pub mod forward;
+pub mod lease;
 pub mod logs;
 pub mod observe;
 pub mod pods;
 pub mod wait;
 
+use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use ::kube::client::ConfigExt;
@@ -130,7 +133,7 @@ pub enum Request {
         what: String,
         /// What came back.
         #[source]
-        source: Box<::kube::Error>,
+        source: Box<ApiError>,
     },
     /// No answer within [`REQUEST_TIMEOUT`].
     #[error("cannot {what}: the cluster did not answer within {} s", REQUEST_TIMEOUT.as_secs())]
@@ -143,8 +146,42 @@ pub enum Request {
 impl Request {
     /// Whether the object that was asked for isn't there.
     pub fn is_not_found(&self) -> bool {
+        self.has_code(404)
+    }
+
+    /// Whether the object is there already, or isn't the one that was meant any more.
+    pub fn is_conflict(&self) -> bool {
+        self.has_code(409)
+    }
+
+    fn has_code(&self, code: u16) -> bool {
         matches!(self, Self::Failed { source, .. }
-            if matches!(&**source, ::kube::Error::Api(status) if status.code == 404))
+            if matches!(&source.0, ::kube::Error::Api(status) if status.code == code))
+    }
+}
+
+/// What came back instead of an answer, in the words that are meant for people.
+#[derive(Debug)]
+pub struct ApiError(pub ::kube::Error);
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            // The library shows the whole status as a value of its own language.
+            ::kube::Error::Api(status) if !status.message.is_empty() => {
+                formatter.write_str(&status.message)
+            }
+            error => error.fmt(formatter),
+        }
+    }
+}
+
+impl Error for ApiError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.0 {
+            ::kube::Error::Api(_) => None,
+            error => error.source(),
+        }
     }
 }
 
@@ -157,7 +194,7 @@ pub(crate) async fn request<T>(
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(source)) => Err(Request::Failed {
             what: what(),
-            source: Box::new(source),
+            source: Box::new(ApiError(source)),
         }),
         Err(_) => Err(Request::Silent { what: what() }),
     }

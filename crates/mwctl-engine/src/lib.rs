@@ -11,20 +11,25 @@
 //! | [`image`] | makes images, in the cache |
 //! | [`delivery`] | brings images onto nodes |
 //! | [`cluster`] | finds, starts and stops clusters |
+//! | [`machine`] | reads what this machine gives to containers |
 //! | [`progress`] | signs of life of long work |
 //! | [`event`] | what is told to whoever listens |
 //!
 //! Nothing here prints, reads the environment, or ends the process.
 
+pub mod clock;
 pub mod cluster;
 pub mod command;
 pub mod delivery;
 pub mod deploy;
 pub mod develop;
+pub mod embedded;
 pub mod event;
 pub mod execute;
 pub mod image;
 pub mod kube;
+pub mod machine;
+pub mod made;
 pub mod progress;
 pub mod repository;
 pub mod source;
@@ -33,3 +38,6 @@ mod tls;
 pub mod watch;
 pub mod workshop;
 pub mod workspace;
+
+/// Images on this machine: the store, the ways into it, and builds.
+pub use mwctl_image as images;

@@ -177,10 +177,15 @@ fn argument(text: &str) -> Result<&str, FetchError> {
     Ok(text)
 }
 
-/// A folder beside the place where the files will be; gone when dropped.
+/// How the folders begin that files are fetched into.
+const FETCHING: &str = ".mwctl-fetch-";
+
+/// A folder beside the place where the files will be; gone when dropped, or with the next fetch after a kill.
 struct Place {
     target: PathBuf,
     folder: tempfile::TempDir,
+    /// Locked while this process lives: how another one knows that the folder is in use.
+    _lock: std::fs::File,
 }
 
 impl Place {
@@ -190,14 +195,21 @@ impl Place {
             _ => Path::new("."),
         };
         std::fs::create_dir_all(parent).map_err(write(parent))?;
-        let folder = tempfile::Builder::new()
-            .prefix(".mwctl-fetch-")
-            .tempdir_in(parent)
-            .map_err(write(parent))?;
-        Ok(Self {
-            target: target.to_path_buf(),
-            folder,
-        })
+        sweep(parent);
+        loop {
+            let folder = tempfile::Builder::new()
+                .prefix(FETCHING)
+                .tempdir_in(parent)
+                .map_err(write(parent))?;
+            // Another run may sweep it away in the moment before it is locked: then take the next.
+            if let Some(lock) = lock(folder.path()).map_err(write(folder.path()))? {
+                return Ok(Self {
+                    target: target.to_path_buf(),
+                    folder,
+                    _lock: lock,
+                });
+            }
+        }
     }
 
     fn folder(&self) -> &Path {
@@ -214,6 +226,41 @@ impl Place {
         let from = self.new_folder();
         renameat_with(CWD, &from, CWD, &self.target, RenameFlags::NOREPLACE)
             .map_err(|error| write(&self.target)(error.into()))
+    }
+}
+
+/// Marks a folder as used for as long as the file is open; `None` where it is no longer there.
+fn lock(folder: &Path) -> io::Result<Option<std::fs::File>> {
+    let gone = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(None),
+        _ => Err(error),
+    };
+    let file = match std::fs::File::open(folder) {
+        Ok(file) => file,
+        Err(error) => return gone(error),
+    };
+    file.lock_shared()?;
+    // Whoever sweeps holds the lock until the folder is gone.
+    Ok(folder.is_dir().then_some(file))
+}
+
+/// Removes what a killed process left of a fetch: a folder of ours that nobody has locked.
+fn sweep(parent: &Path) {
+    let Ok(entries) = std::fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(FETCHING) {
+            continue;
+        }
+        let Ok(folder) = std::fs::File::open(entry.path()) else {
+            continue;
+        };
+        if folder.try_lock().is_ok()
+            && let Err(error) = std::fs::remove_dir_all(entry.path())
+        {
+            tracing::debug!("{} stays: {error}", entry.path().display());
+        }
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! The pod is made for this run and deleted afterwards; the running service is not touched.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, LogParams};
 use mwctl_agent::protocol::Outcome;
@@ -24,8 +25,8 @@ use crate::develop::converge::{Converge, converge};
 use crate::develop::link::{self, Identity, Link};
 use crate::develop::session::wire;
 use crate::event::Events;
-use crate::kube::logs::last_lines;
-use crate::kube::pods::{follow, target};
+use crate::kube::logs::{self, last_lines};
+use crate::kube::pods::{follow, target, test_selector};
 use crate::kube::{Cluster, Request, apply, observe};
 
 /// A test run that gives no exit code.
@@ -86,14 +87,23 @@ pub struct Run<'a> {
     pub keep: bool,
 }
 
-/// Runs the tests, their output to `output`, and returns their exit code.
+/// Where the tests' output goes.
+#[derive(Debug)]
+pub enum Output<W> {
+    /// There, byte by byte.
+    Bytes(W),
+    /// To whoever hears the events, line by line.
+    Events,
+}
+
+/// Runs the tests and returns their exit code.
 ///
 /// Cancel safety: dropping it leaves the pod; [`clean_up`] deletes it.
 pub async fn run(
     cluster: &Cluster,
     run: &Run<'_>,
     name: &str,
-    output: impl AsyncWrite + Unpin,
+    output: Output<impl AsyncWrite + Unpin>,
     events: &Events,
 ) -> Result<i32, Test> {
     let pod = TestPod {
@@ -103,6 +113,7 @@ pub async fn run(
     };
     let objects = test_pod(run.stack, run.service, &pod, &run.agent, run.worktree)
         .map_err(Test::Described)?;
+    ensure_namespace(cluster, run).await?;
     for object in &objects {
         apply_once(cluster, object).await?;
     }
@@ -130,10 +141,21 @@ pub async fn clean_up(cluster: &Cluster, name: &str) -> Result<(), Request> {
     }
 }
 
+/// Tests may be run before anything of the stack is deployed.
+async fn ensure_namespace(cluster: &Cluster, run: &Run<'_>) -> Result<(), Request> {
+    let images = BTreeMap::new();
+    let objects = mwctl_core::manifest::render(run.stack, &images, run.worktree);
+    for object in objects {
+        if object.is::<Namespace>() {
+            apply::apply(cluster, &object.stamped()).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Applies what a test needs; the agent's ConfigMap is there already more often than not.
 async fn apply_once(cluster: &Cluster, object: &Object) -> Result<(), Request> {
-    let known =
-        matches!(object, Object::ConfigMap(_)) && observe::exists(cluster, &object.id()).await?;
+    let known = object.is::<ConfigMap>() && observe::exists(cluster, &object.id()).await?;
     if known {
         Ok(())
     } else {
@@ -145,7 +167,7 @@ async fn conduct(
     cluster: &Cluster,
     run: &Run<'_>,
     name: &str,
-    output: impl AsyncWrite + Unpin,
+    output: Output<impl AsyncWrite + Unpin>,
     events: &Events,
 ) -> Result<i32, Test> {
     let container = container_name(run.stack, run.service, &run.service.main);
@@ -164,7 +186,17 @@ async fn conduct(
     if started == Outcome::Stopped {
         return Err(Test::Gone(name.to_owned()));
     }
-    let show = show(cluster, name, &container, output);
+    let show = async {
+        match output {
+            Output::Bytes(output) => show(cluster, name, &container, output).await,
+            Output::Events => {
+                let told = logs::of_container(cluster, name_of, (name, &container), events);
+                if let Err(error) = told.await {
+                    tracing::warn!("the tests' output can't be shown: {error}");
+                }
+            }
+        }
+    };
     let ((), code) = tokio::join!(show, ended(cluster, name, &container));
     code
 }
@@ -176,7 +208,7 @@ async fn started(
     name: &str,
     container: &str,
 ) -> Result<(), Test> {
-    let mut pods = pin!(follow(cluster, &selector(run)));
+    let mut pods = pin!(follow(cluster, &test_selector(run.stack, run.service)));
     while let Some(found) = pods.next().await {
         let Ok(mut found) = found else { continue };
         found.retain(|known, _| known == name);
@@ -203,21 +235,12 @@ async fn started(
         if stuck {
             let lines = last_lines(cluster, &pod).await;
             let warnings = observe::warnings(cluster).await?;
-            if let Some(cause) = diagnose(run.service, &[pod], &warnings, &lines) {
+            if let Some(cause) = diagnose(run.stack, run.service, &[pod], &warnings, &lines) {
                 return Err(Test::Pod(Box::new(cause)));
             }
         }
     }
     Err(Test::Gone(name.to_owned()))
-}
-
-fn selector(run: &Run<'_>) -> String {
-    use mwctl_core::manifest::{FORM, Form, NAME, PART_OF};
-    let (stack, service) = (&run.stack.name, &run.service.name);
-    format!(
-        "{PART_OF}={stack},{NAME}={service},{FORM}={}",
-        Form::Test.as_str()
-    )
 }
 
 /// Copies the container's log until the container ends.

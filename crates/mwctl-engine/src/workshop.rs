@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use mwctl_core::cluster::Kind;
+use mwctl_core::develop::Rules;
 use mwctl_core::minikube::Profile;
 use mwctl_core::model::{Build, Image, Service};
 use mwctl_core::plan::ImageBuild;
@@ -74,16 +75,28 @@ impl Workshop {
     }
 
     /// What the image of a service will be called, and whether it has been made.
-    pub async fn plan(&self, service: &Service) -> Result<Option<ImageBuild>, BuildError> {
+    ///
+    /// `developed` is the image under a container that is being developed: it stays where another one
+    /// would only bring files that are there already.
+    pub async fn plan(
+        &self,
+        service: &Service,
+        developed: Option<&str>,
+    ) -> Result<Option<ImageBuild>, BuildError> {
         let Some((build, source)) = recipe(service) else {
             return Ok(None);
         };
+        let rules = rules(service);
         let request = Request {
             service: service.name.as_str(),
             source: &source,
             build,
+            rules: rules.as_ref(),
         };
-        let planned = self.builder.plan(request).await?;
+        let mut planned = self.builder.plan(request).await?;
+        if let Some(kept) = developed.and_then(|runs| self.builder.kept(&planned, runs)) {
+            planned = kept;
+        }
         let build = ImageBuild {
             reference: planned.reference.clone(),
             built: planned.built.is_some(),
@@ -127,10 +140,12 @@ impl Workshop {
             self.builder.build(planned, &report).await
         } else {
             let (build, source) = recipe(service).ok_or(NoRecipe)?;
+            let rules = rules(service);
             let request = Request {
                 service: service.name.as_str(),
                 source: &source,
                 build,
+                rules: rules.as_ref(),
             };
             self.builder.image(request, &report).await
         };
@@ -193,6 +208,11 @@ impl Images for Workshop {
         }
         Ok(())
     }
+}
+
+/// How the service is developed; a pattern that is none is told when it is.
+fn rules(service: &Service) -> Option<Rules> {
+    Rules::new(service.develop.as_ref()?, &[]).ok()
 }
 
 /// How a service's image is made, and from which folder.

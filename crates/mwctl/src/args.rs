@@ -1,12 +1,20 @@
 //! The command line: what can be typed. What it means is decided elsewhere.
 
+mod cluster;
+mod image;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::ArgValueCompleter;
 
+use crate::commands::completion::{fields, services};
 use crate::env;
 use crate::ui::{Color, Output};
+
+pub use cluster::{Cluster, Disposable, Grade};
+pub use image::{Build, Image};
 
 /// A miniature of the production stack on your own machine, and the shortest loop from an edit to
 /// seeing it run and tested.
@@ -15,6 +23,7 @@ use crate::ui::{Color, Output};
     name = "mwctl",
     version,
     propagate_version = true,
+    arg_required_else_help = true,
     max_term_width = 100
 )]
 #[command(after_help = "Start in a service's folder with `mwctl up`, then `mwctl develop`.")]
@@ -46,6 +55,10 @@ pub struct Global {
     /// The namespace, instead of the stack's own.
     #[arg(long, global = true, value_name = "NAME", env = env::NAMESPACE)]
     pub namespace: Option<String>,
+
+    /// A profile whose services are taken in, beside those that belong to none; may be repeated.
+    #[arg(long, global = true, value_name = "NAME", env = env::PROFILE, value_delimiter = ',')]
+    pub profile: Vec<String>,
 
     /// For people or for programs.
     #[arg(short, long, global = true, value_name = "FORM", env = env::OUTPUT, default_value = "human")]
@@ -95,31 +108,72 @@ pub enum Command {
     Forward(Forward),
     /// Show what `up` would do, and why.
     Plan(Deploy),
+    /// Show line by line what `up` would change in the cluster. Secrets are hidden.
+    Diff(Diff),
     /// Print the Kubernetes objects as YAML.
     Render(Render),
     /// Check the descriptions of services and stacks; all problems at once.
     Lint(Lint),
+    /// Write a `mwctl.yaml` to begin with.
+    ///
+    /// Without options it holds what was recognised, and nothing else. From a Compose file or a chart it
+    /// holds what that says, and what has no key is listed.
+    Init(Init),
+    /// Show where each value of a service comes from, and what it was chosen over.
+    ///
+    /// Reads descriptions and repositories alone; nothing runs. A value's origin is a file and line, or
+    /// a default of `mwctl` itself. The keys are those of `mwctl.yaml`.
+    Explain(Explain),
     /// Restart services.
     Restart(Services),
     /// Take the stack down. Volumes are kept unless `--volumes`.
     Down(Down),
-    /// Find, start, stop and diagnose local clusters.
+    /// Show what this machine lacks for running containers, and what to type.
+    ///
+    /// Exits with 4 when something is missing without which containers don't run; what is only weaker than it could be is told.
+    Doctor,
+    /// Make and remove disposable clusters; find, start, stop and diagnose others.
     #[command(subcommand)]
     Cluster(Cluster),
+    /// Build an image from a service's Blubber file or Dockerfile, without a daemon.
+    ///
+    /// Steps whose inputs didn't change aren't made again. A base that isn't there is pulled.
+    Build(Build),
+    /// Bring images onto this machine, and see which ones are there.
+    ///
+    /// Each user has one store. The embedded cluster's containers run from it.
+    #[command(subcommand)]
+    Image(Image),
     /// Print the JSON Schema of `mwctl.yaml`.
     Schema,
-    /// Print a completion script for a shell.
+    /// Print a completion script for a shell: commands, options, services and keys.
+    ///
+    /// For bash: `source <(mwctl completion bash)` in `~/.bashrc`; for zsh the same in `~/.zshrc`; for fish:
+    /// `mwctl completion fish | source` in `~/.config/fish/config.fish`.
     Completion {
         /// The shell.
         shell: clap_complete::Shell,
     },
 }
 
+impl Command {
+    /// Whether the command makes, reads or removes files that belong to the users of an image.
+    pub(crate) fn owns_files(&self) -> bool {
+        match self {
+            Self::Build(_) | Self::Image(_) => true,
+            Self::Cluster(Cluster::Run { disposable, .. } | Cluster::Serve { disposable, .. }) => {
+                disposable.grade == Grade::Node
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Services by name.
 #[derive(Args, Debug)]
 pub struct Services {
     /// The services; all where none is named.
-    #[arg(value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(services))]
     pub services: Vec<String>,
 }
 
@@ -127,7 +181,7 @@ pub struct Services {
 #[derive(Args, Debug)]
 pub struct Deploy {
     /// The services, and what they need; all where none is named.
-    #[arg(value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(services))]
     pub services: Vec<String>,
 
     /// Keep objects that are no longer described.
@@ -154,9 +208,25 @@ pub struct Up {
     #[arg(long)]
     pub no_wait: bool,
 
+    /// Put services whose deployment fails back to what ran before.
+    #[arg(long, conflicts_with = "no_wait")]
+    pub rollback: bool,
+
     /// How long a service may take to become ready.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
     pub timeout: Duration,
+}
+
+/// `mwctl diff`.
+#[derive(Args, Debug)]
+pub struct Diff {
+    /// What to deploy.
+    #[command(flatten)]
+    pub deploy: Deploy,
+
+    /// End with exit code 1 where anything differs.
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 /// `mwctl develop`.
@@ -167,7 +237,7 @@ pub struct Up {
 )]
 pub struct Develop {
     /// The services; may be left out where there is only one to develop.
-    #[arg(value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(services))]
     pub services: Vec<String>,
 
     /// Bring the services into their develop form and their trees up to date, then leave them so.
@@ -203,7 +273,7 @@ pub struct Develop {
 #[derive(Args, Debug)]
 pub struct Apply {
     /// The services.
-    #[arg(value_name = "SERVICE", required = true)]
+    #[arg(value_name = "SERVICE", required = true, add = ArgValueCompleter::new(services))]
     pub services: Vec<String>,
 
     /// Write lock files that change in the container into the checkout.
@@ -215,7 +285,7 @@ pub struct Apply {
 #[derive(Args, Debug)]
 pub struct Test {
     /// The service.
-    #[arg(value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(services))]
     pub service: String,
 
     /// Keep the container when it is over.
@@ -239,7 +309,7 @@ pub struct Test {
 #[derive(Args, Debug)]
 pub struct Logs {
     /// The services; all where none is named.
-    #[arg(value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(services))]
     pub services: Vec<String>,
 
     /// Go on with what comes.
@@ -267,7 +337,7 @@ pub struct Logs {
 #[derive(Args, Debug)]
 pub struct Exec {
     /// The service.
-    #[arg(value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(services))]
     pub service: String,
 
     /// A helper container instead of the main one.
@@ -283,7 +353,7 @@ pub struct Exec {
 #[derive(Args, Debug)]
 pub struct Forward {
     /// `SERVICE`, `SERVICE:LOCAL` or `SERVICE:LOCAL:PORT`; every service where none is named.
-    #[arg(value_name = "ROUTE")]
+    #[arg(value_name = "ROUTE", add = ArgValueCompleter::new(services))]
     pub routes: Vec<String>,
 }
 
@@ -291,7 +361,7 @@ pub struct Forward {
 #[derive(Args, Debug)]
 pub struct Render {
     /// The services; all where none is named.
-    #[arg(value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(services))]
     pub services: Vec<String>,
 
     /// Print the values of secrets.
@@ -307,40 +377,49 @@ pub struct Lint {
     pub paths: Vec<PathBuf>,
 }
 
+/// `mwctl explain`.
+#[derive(Args, Debug)]
+pub struct Explain {
+    /// The service; may be left out where there is only one.
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(services))]
+    pub service: Option<String>,
+
+    /// A key of it, as in `container.probes`; everything below it is shown. All keys where none is named.
+    #[arg(value_name = "FIELD", add = ArgValueCompleter::new(fields))]
+    pub field: Option<String>,
+}
+
+/// `mwctl init`.
+#[derive(Args, Debug)]
+pub struct Init {
+    /// What to convert; without it the folder itself is looked into.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub from: Option<From>,
+
+    /// The file to convert; by default the Compose file of the folder, or the values of its chart.
+    #[arg(long, value_name = "PATH", requires = "from")]
+    pub file: Option<PathBuf>,
+
+    /// Replace an `mwctl.yaml` that is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What `init` converts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum From {
+    /// A Compose file: its services become a Stack.
+    Compose,
+    /// The values of a production chart: they become a Service.
+    Chart,
+}
+
 /// `mwctl down`.
 #[derive(Args, Debug)]
 pub struct Down {
     /// Delete the volumes too, and with them the services' data.
     #[arg(long)]
     pub volumes: bool,
-}
-
-/// `mwctl cluster`.
-#[derive(Debug, Subcommand)]
-pub enum Cluster {
-    /// List the clusters of the kubeconfig, and which one would be used.
-    List,
-    /// Start a minikube profile.
-    Start {
-        /// The profile.
-        #[arg(default_value = "minikube")]
-        profile: String,
-        /// The driver, as in `docker`; the profile's own where it has one.
-        #[arg(long)]
-        driver: Option<String>,
-    },
-    /// Stop a minikube profile.
-    Stop {
-        /// The profile.
-        #[arg(default_value = "minikube")]
-        profile: String,
-    },
-    /// Say what is wrong with a minikube profile, and what to type.
-    Diagnose {
-        /// The profile.
-        #[arg(default_value = "minikube")]
-        profile: String,
-    },
 }
 
 /// Reads `90s`, `5m`, `1h` or a number of seconds.

@@ -1,19 +1,21 @@
 //! One run of `mwctl`: from options and environment to the folder, the stack and the cluster.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kube::config::Kubeconfig;
-use mwctl_core::cluster::{Choice, Context, Refusal};
-use mwctl_core::model::{Service, Source, Stack};
+use mwctl_core::cluster::{Choice, Context, EMBEDDED, Refusal};
+use mwctl_core::conventions::Explanation;
+use mwctl_core::model::{Service, Stack};
 use mwctl_core::name::ServiceName;
 use mwctl_engine::cluster::{Found, Places, find};
 use mwctl_engine::command::{CommandRunner, ProcessRunner};
 use mwctl_engine::develop::link::Identity;
+use mwctl_engine::embedded::Clusters;
 use mwctl_engine::kube::Cluster;
 use mwctl_engine::workshop::{Surroundings, Workshop};
-use mwctl_engine::workspace::{self, Load, Workspace};
+use mwctl_engine::workspace::{self, Asked, Load, Workspace};
 
 use crate::args::Global;
 use crate::env::{self, Environment};
@@ -37,7 +39,7 @@ pub(crate) struct Target {
 
 impl Invocation {
     /// The folder that the command starts from.
-    fn directory(&self) -> PathBuf {
+    pub(crate) fn directory(&self) -> PathBuf {
         self.global
             .directory
             .clone()
@@ -57,15 +59,27 @@ impl Invocation {
         })
     }
 
-    /// Reads the stack of the folder.
-    pub(crate) fn load(&self) -> Result<Workspace, Load> {
-        let namespace = self.global.namespace.as_deref();
-        workspace::load(&self.directory(), namespace, &env::asked_for)
+    /// Where everything about the folder's services comes from, and the folder.
+    pub(crate) fn explain(&self) -> Result<(PathBuf, Vec<Explanation>), CommandError> {
+        workspace::explain(&self.directory(), self.asked(), &env::asked_for).map_err(|error| {
+            match error {
+                Load::Problems(problems) => CommandError::problems(problems),
+                error @ Load::Read(_) => CommandError::failure(error),
+            }
+        })
     }
 
-    /// Where the files of the folder's services come from.
-    pub(crate) fn sources(&self) -> Result<Vec<Source>, CommandError> {
-        workspace::sources(&self.directory()).map_err(CommandError::failure)
+    /// What is asked of the folder.
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked {
+            namespace: self.global.namespace.as_deref(),
+            profiles: &self.global.profile,
+        }
+    }
+
+    /// Reads the stack of the folder.
+    pub(crate) fn load(&self) -> Result<Workspace, Load> {
+        workspace::load(&self.directory(), self.asked(), &env::asked_for)
     }
 
     /// What clusters there are.
@@ -73,6 +87,15 @@ impl Invocation {
         find(&self.places())
             .await
             .map_err(CommandError::environment)
+    }
+
+    /// The clusters of one kubeconfig.
+    pub(crate) async fn clusters_of(&self, kubeconfig: &Path) -> Result<Found, CommandError> {
+        let places = Places {
+            kubeconfig: vec![kubeconfig.to_owned()],
+            ..Places::default()
+        };
+        find(&places).await.map_err(CommandError::environment)
     }
 
     /// Where minikube keeps its profiles: it puts `.minikube` behind a home of another name.
@@ -89,11 +112,58 @@ impl Invocation {
         }
     }
 
-    fn places(&self) -> Places {
+    /// The disposable clusters of this user.
+    pub(crate) fn disposable(&self) -> Clusters {
+        Clusters::new(self.environment.clusters.clone())
+    }
+
+    /// The kubeconfig files. A disposable cluster has one of its own, and is there for whoever names it; the
+    /// embedded one is there for everybody.
+    fn kubeconfigs(&self) -> Vec<PathBuf> {
+        let mut files = self.environment.kubeconfig.clone();
+        let clusters = self.disposable();
+        let named = self.global.cluster.as_deref();
+        let own = named.and_then(|context| clusters.find_context(context));
+        let embedded = clusters.find(EMBEDDED);
+        for known in own.into_iter().chain(embedded) {
+            if !files.contains(&known.kubeconfig) {
+                files.push(known.kubeconfig);
+            }
+        }
+        files
+    }
+
+    /// Makes sure that there is a cluster to deploy to: starts the embedded one where no other is found.
+    pub(crate) async fn ensure_cluster(&self) -> Result<(), CommandError> {
+        crate::commands::cluster::end_other_version(self).await?;
+        let found = self.clusters().await?;
+        let named = self.global.cluster.as_deref();
+        match found.choose(named, None, &self.global.allow_context) {
+            Ok(Choice::StartEmbedded {
+                reason,
+                passed_over,
+            }) => {
+                for hint in passed_over {
+                    self.ui.events().notice(None, hint);
+                }
+                self.ui.events().notice(
+                    None,
+                    format!("starting the embedded cluster: {}", reason.text()),
+                );
+                crate::commands::cluster::start_embedded(self).await
+            }
+            // Whatever else is so is told by what comes next.
+            _ => Ok(()),
+        }
+    }
+
+    /// Where things about clusters are.
+    pub(crate) fn places(&self) -> Places {
         Places {
-            kubeconfig: self.environment.kubeconfig.clone(),
+            kubeconfig: self.kubeconfigs(),
             minikube_home: Some(self.minikube_home()),
             path: self.environment.path.clone(),
+            embedded: cfg!(target_os = "linux"),
         }
     }
 
@@ -113,6 +183,12 @@ impl Invocation {
             Ok(Choice::StartMinikube { profile, .. }) => {
                 Err(CommandError::environment("no local cluster runs")
                     .hint(format!("mwctl cluster start {profile}")))
+            }
+            Ok(Choice::StartEmbedded { passed_over, .. }) => {
+                let mut error = CommandError::environment("no local cluster runs")
+                    .hint("mwctl up  # starts the embedded cluster, and deploys to it");
+                error.hints.extend(passed_over);
+                Err(error)
             }
             Err(refusal) => Err(refused(refusal)),
         }
@@ -151,12 +227,7 @@ impl Invocation {
 
     fn kubeconfig(&self) -> Result<Kubeconfig, CommandError> {
         let mut merged = Kubeconfig::default();
-        for path in self
-            .environment
-            .kubeconfig
-            .iter()
-            .filter(|path| path.exists())
-        {
+        for path in self.kubeconfigs().iter().filter(|path| path.exists()) {
             let read = Kubeconfig::read_from(path).map_err(CommandError::environment)?;
             merged = merged.merge(read).map_err(CommandError::environment)?;
         }
@@ -175,11 +246,9 @@ impl Invocation {
     pub(crate) fn identity(&self) -> Identity {
         let process = std::process::id();
         let owner = format!("{} (process {process})", self.environment.user);
-        let started = std::time::SystemTime::now()
-            .duration_since(std::time::SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let started = mwctl_engine::clock::since_epoch().as_nanos();
         Identity {
-            session: format!("{}-{process}-{}", self.environment.user, started.as_nanos()),
+            session: format!("{}-{process}-{started}", self.environment.user),
             owner,
             agent_digest: mwctl_engine::deploy::agent().digest.to_owned(),
         }

@@ -19,7 +19,10 @@ mod ui;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
+
+use mwctl_engine::images::user_namespace;
 
 use crate::args::Cli;
 use crate::env::Environment;
@@ -31,6 +34,10 @@ use crate::ui::Ui;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    // A shell that asks for completions gets them here, and nothing else happens.
+    CompleteEnv::with_factory(Cli::command)
+        .var(env::COMPLETE)
+        .complete();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -46,6 +53,13 @@ pub fn main() -> ExitCode {
     };
     let environment = Environment::read();
     let global = &cli.global;
+    if global.output == ui::Output::Sarif && !matches!(cli.command, args::Command::Lint(_)) {
+        let ui = Ui::new(ui::Output::Human, global.color, global.quiet, false);
+        let error = CommandError::usage("only `lint` has an answer in the form of SARIF")
+            .hint("mwctl lint --output sarif");
+        ui.error(&error);
+        return error.exit().into();
+    }
     trace(global.verbose, environment.log.as_deref());
     let ui = Ui::new(
         global.output,
@@ -65,6 +79,15 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, environment: Environment, ui: &Ui) -> Result<Exit, CommandError> {
+    if cli.command.owns_files() {
+        // The kernel lets a process in only while it has one thread: before there is a runtime.
+        user_namespace::enter().map_err(|error| {
+            let hints = error.hints();
+            let mut error = CommandError::environment(error);
+            error.hints = hints;
+            error
+        })?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -2,6 +2,7 @@
 
 mod human;
 mod json;
+pub(crate) mod log_line;
 mod problems;
 pub(crate) mod style;
 pub(crate) mod terminal;
@@ -24,6 +25,8 @@ pub enum Output {
     Human,
     /// For programs: one JSON document, or one JSON object a line where events follow each other.
     Json,
+    /// For code checkers: SARIF 2.1.0, from `lint` alone.
+    Sarif,
 }
 
 /// When colours are used.
@@ -68,17 +71,17 @@ impl Ui {
         self.output == Output::Json
     }
 
+    /// Whether problems are asked for in the form of SARIF.
+    pub(crate) fn is_sarif(&self) -> bool {
+        self.output == Output::Sarif
+    }
+
     /// Writes an answer: `text` for people, `value` for programs.
     pub(crate) fn answer(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
         match self.output {
             Output::Human => self.print(&text()),
-            Output::Json => self.print(&json::document(value)),
+            Output::Json | Output::Sarif => self.print(&json::document(value)),
         }
-    }
-
-    /// Writes one JSON object as a line, after events that were lines too.
-    pub(crate) fn line(&self, value: &impl Serialize) {
-        self.print(&json::object(value));
     }
 
     /// Writes text to stdout as it is.
@@ -102,7 +105,8 @@ impl Ui {
     fn event(&self, event: &Event) {
         match self.output {
             Output::Json => self.print(&json::line(event)),
-            Output::Human => {
+            // The document of a code checker stands alone on stdout.
+            Output::Human | Output::Sarif => {
                 let mut human = self.human.lock().unwrap_or_else(PoisonError::into_inner);
                 human.show(event, self.quiet);
             }
@@ -127,7 +131,7 @@ impl Ui {
                     problems: problems.to_vec(),
                 }));
             }
-            Output::Human => {
+            Output::Human | Output::Sarif => {
                 let text = problems::text(problems);
                 self.human
                     .lock()

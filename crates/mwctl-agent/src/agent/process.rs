@@ -14,8 +14,8 @@ use rustix::process::{Pid, Signal};
 
 /// Lines kept for a report.
 const LINES: usize = 40;
-/// Bytes kept of each; minified code makes stack traces of megabytes.
-const LINE: usize = 2000;
+/// Bytes kept of each: enough for a stack trace in a line of JSON. Minified code makes such of megabytes.
+const LINE: usize = 8 << 10;
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Program {
     pub(crate) command: Vec<OsString>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) directory: PathBuf,
+    /// Whether its output goes to the container's log; else only the watcher gets it.
+    pub(crate) logged: bool,
 }
 
 /// A started program.
@@ -67,11 +69,14 @@ impl Running {
             .spawn()?;
         let tail = Arc::new(Mutex::new(Tail::default()));
         let (out, err) = (child.stdout.take(), child.stderr.take());
+        let logged = program.logged;
         if let Some(out) = out {
-            pass_on(out, std::io::stdout(), tail.clone(), watcher.clone());
+            let log = logged.then(std::io::stdout);
+            pass_on(out, log, tail.clone(), watcher.clone());
         }
         if let Some(err) = err {
-            pass_on(err, std::io::stderr(), tail.clone(), watcher.clone());
+            let log = logged.then(std::io::stderr);
+            pass_on(err, log, tail.clone(), watcher.clone());
         }
         // The child is waited for with all others of its kind, since orphans end here too.
         Ok(Self {
@@ -103,7 +108,7 @@ impl Running {
 
 fn pass_on(
     mut from: impl Read + Send + 'static,
-    to: impl AsFd + Send + 'static,
+    log: Option<impl AsFd + Send + 'static>,
     tail: Arc<Mutex<Tail>>,
     watcher: impl Watcher,
 ) {
@@ -115,7 +120,9 @@ fn pass_on(
                 Ok(0) => break,
                 Ok(count) => {
                     // Past the standard library's own buffering, so that nothing waits in it.
-                    write_all(&to, &buffer[..count]);
+                    if let Some(log) = &log {
+                        write_all(log, &buffer[..count]);
+                    }
                     let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
                     partial.add(&buffer[..count], &mut tail);
                     drop(tail);

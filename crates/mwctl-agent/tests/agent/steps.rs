@@ -165,13 +165,18 @@ fn a_one_shot_command_runs_on_the_tree_of_the_session_and_gives_its_code() {
     );
     let mut session = stage.session("anna");
     let install = step("printf yes > installed; echo from the step", &["input"]);
-    session.edit_with(&[("input", "tree ")], &[], with(install));
+    let update = session.edit_with(&[("input", "tree ")], &[], with(install));
+    let told = session.until(|message| match message {
+        FromAgent::StepOutput { update: of, bytes } if *of == update => Some(bytes.0.clone()),
+        _ => None,
+    });
+    assert_eq!(told, b"from the step\n");
     let exited = session.exited();
     assert_eq!((exited.exit, exited.restart_in_ms), (Exit::Code(5), None));
     assert_eq!(stage.wait().code(), Some(5));
     let mut output = String::new();
     std::io::Read::read_to_string(&mut stage.agent.stdout.take().unwrap(), &mut output).unwrap();
-    assert_eq!(output, "from the step\ntree yes");
+    assert_eq!(output, "tree yes", "the command's output alone");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Which cluster a command works on: the one asked for, else the stack's, else the only local one
-//! that runs, else minikube. Never one that isn't known to be local, unless it was allowed by name.
+//! that runs, else minikube, else the embedded one. Never one that isn't known to be local, unless it was allowed by name.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,15 @@ pub struct Question<'a> {
     pub running: &'a BTreeSet<String>,
     /// What is known of minikube.
     pub minikube: &'a MinikubeState,
+    /// Whether this program can serve a cluster with a node on this machine.
+    pub embedded: bool,
 }
+
+/// The name of the embedded cluster that is there for whoever has no other.
+pub const EMBEDDED: &str = "embedded";
+
+/// The name of its context.
+pub const EMBEDDED_CONTEXT: &str = "mwctl-embedded";
 
 /// What is known of minikube on this machine.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -43,6 +51,13 @@ pub enum Choice {
         /// Why this one.
         reason: Reason,
     },
+    /// The embedded cluster ([`EMBEDDED`]), which has to be started first.
+    StartEmbedded {
+        /// Why this one.
+        reason: Reason,
+        /// What to type where a context was meant that isn't known to be local.
+        passed_over: Vec<String>,
+    },
 }
 
 /// Why a cluster was chosen.
@@ -58,6 +73,8 @@ pub enum Reason {
     Current,
     /// None runs, and minikube is installed.
     Installed,
+    /// There is no other.
+    NoOther,
 }
 
 impl Reason {
@@ -69,6 +86,7 @@ impl Reason {
             Self::OnlyRunning => "the only local cluster that runs",
             Self::Current => "the current context among the local clusters that run",
             Self::Installed => "minikube is installed",
+            Self::NoOther => "no other local cluster runs",
         }
     }
 }
@@ -109,6 +127,8 @@ pub enum Refusal {
     None {
         /// Local contexts whose cluster doesn't answer.
         stopped: Vec<String>,
+        /// Contexts that aren't known to be local, each with what says so.
+        passed_over: Vec<(String, String)>,
     },
 }
 
@@ -130,11 +150,15 @@ impl Refusal {
                 .iter()
                 .map(|name| format!("`--cluster {name}`"))
                 .collect(),
-            Self::None { stopped } => {
+            Self::None {
+                stopped,
+                passed_over,
+            } => {
                 let mut hints: Vec<String> = stopped
                     .iter()
                     .map(|name| format!("`{name}` is there but doesn't answer: start it"))
                     .collect();
+                hints.extend(passed_over.iter().map(meant));
                 hints.push("install minikube, kind or k3d, or name a context: `--cluster NAME`, `--allow-context NAME`".to_owned());
                 hints
             }
@@ -187,14 +211,51 @@ pub fn choose(question: &Question<'_>) -> Result<Choice, Refusal> {
             reason: Reason::Installed,
         });
     }
+    if question.embedded {
+        return Ok(Choice::StartEmbedded {
+            reason: Reason::NoOther,
+            passed_over: passed_over(question.kubeconfig).iter().map(meant).collect(),
+        });
+    }
     Err(Refusal::None {
         stopped: local.iter().map(|context| context.name.clone()).collect(),
+        passed_over: passed_over(question.kubeconfig),
     })
+}
+
+fn meant((name, why): &(String, String)) -> String {
+    format!(
+        "context `{name}` was passed over: {why}; if it is meant: `--cluster {name} --allow-context {name}`"
+    )
+}
+
+/// The contexts that nobody may take for this machine's own, and why.
+fn passed_over(kubeconfig: &Kubeconfig) -> Vec<(String, String)> {
+    let contexts = kubeconfig.contexts.iter();
+    let why = |context: &Context| match &context.kind {
+        Kind::Remote { why } => Some(why.clone()),
+        Kind::Unknown => Some("nothing says that it is this machine's own".to_owned()),
+        _ => None,
+    };
+    contexts
+        .filter_map(|context| Some((context.name.clone(), why(context)?)))
+        .collect()
 }
 
 fn named(question: &Question<'_>, name: &str, reason: Reason) -> Result<Choice, Refusal> {
     let minikube = question.minikube;
+    // It may be named as a cluster, or by its context.
+    let name = match question.kubeconfig.context(name) {
+        None if name == EMBEDDED => EMBEDDED_CONTEXT,
+        _ => name,
+    };
     let Some(context) = question.kubeconfig.context(name) else {
+        if name == EMBEDDED_CONTEXT && question.embedded {
+            return Ok(Choice::StartEmbedded {
+                reason,
+                passed_over: Vec::new(),
+            });
+        }
         // A stopped profile has no context: minikube takes it out of the kubeconfig.
         if minikube.profiles.contains(name) || (name == "minikube" && minikube.installed) {
             return Ok(Choice::StartMinikube {

@@ -60,13 +60,16 @@ pub(super) fn detect(traits: &Traits<'_>) -> Kind {
 fn by_own_extension(traits: &Traits<'_>) -> Option<Kind> {
     let own = traits.own?;
     let text = |key: &str| own.get(key).and_then(serde_json::Value::as_str);
-    if text("provider")? != "containerd" {
-        return None;
+    match text("provider")? {
+        "containerd" => Some(Kind::Containerd {
+            socket: text("socket")?.to_owned(),
+            ctr: text("ctr").unwrap_or("ctr").to_owned(),
+        }),
+        "embedded" => Some(Kind::Embedded {
+            images: text("images").map(str::to_owned),
+        }),
+        _ => None,
     }
-    Some(Kind::Containerd {
-        socket: text("socket")?.to_owned(),
-        ctr: text("ctr").unwrap_or("ctr").to_owned(),
-    })
 }
 
 fn by_name(traits: &Traits<'_>) -> Option<Kind> {

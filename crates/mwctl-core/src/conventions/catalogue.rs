@@ -1,4 +1,5 @@
-//! The conventions that can be chosen from: the shipped ones and the folder's own.
+//! The conventions that can be chosen from: the shipped ones and the folder's own, and the known
+//! helper containers.
 //!
 //! It answers which one recognises a repository, and what a convention says with everything it
 //! extends.
@@ -8,16 +9,18 @@ use std::path::PathBuf;
 
 use super::document::{self, Document, Kind};
 use super::facts;
+use super::layer::{self, Layer, Speaker};
 use super::members::spec_keys;
-use super::merge::merge;
 use super::nearest;
 use super::node::{At, Node};
 use super::repository::Files;
+use super::sidecars::{Helpers, shadows};
 use super::wire;
-use crate::problem::Problem;
+use crate::problem::{Problem, Rule};
 
 pub(crate) struct Catalogue<'a> {
     conventions: BTreeMap<String, Convention<'a>>,
+    helpers: Helpers<'a>,
 }
 
 struct Convention<'a> {
@@ -40,6 +43,7 @@ impl<'a> Catalogue<'a> {
         problems: &mut Vec<Problem>,
     ) -> Self {
         let mut conventions: BTreeMap<String, Convention<'a>> = BTreeMap::new();
+        let (shipped_documents, own_documents) = (shipped, own);
         let shipped = shipped.iter().map(|document| (document, false));
         for (document, own) in shipped.chain(own.iter().map(|document| (document, true))) {
             if document.kind != Kind::Convention {
@@ -54,18 +58,32 @@ impl<'a> Catalogue<'a> {
                 }
             };
             if let Err(error) = crate::name::ServiceName::new(header.name.as_str()) {
-                problems.push(Problem::new(error.to_string()).at(tree.place("/name").location()));
+                problems.push(
+                    Problem::new(error.to_string())
+                        .rule(Rule::Name)
+                        .at(tree.place("/name").location()),
+                );
             }
             if conventions
                 .get(&header.name)
                 .is_some_and(|other| own && other.own)
             {
                 let message = format!("the convention `{}` is described twice", header.name);
-                problems.push(Problem::new(message).at(tree.place("/name").location()));
+                problems.push(
+                    Problem::new(message)
+                        .rule(Rule::DuplicateName)
+                        .at(tree.place("/name").location()),
+                );
+            } else if own && !header.replaces && conventions.contains_key(&header.name) {
+                let problem = shadows("convention", &header.name);
+                problems.push(problem.at(tree.place("/name").location()));
             }
             conventions.insert(header.name.clone(), Convention { header, tree, own });
         }
-        let catalogue = Self { conventions };
+        let catalogue = Self {
+            conventions,
+            helpers: Helpers::new(shipped_documents, own_documents, problems),
+        };
         for convention in catalogue.conventions.values() {
             catalogue.check(convention, problems);
         }
@@ -85,8 +103,13 @@ impl<'a> Catalogue<'a> {
                 .all(|name| *name >= convention.header.name.as_str())
         {
             let message = format!("conventions extend each other: {}", cycle.join(" → "));
-            problems.push(Problem::new(message).at(at.location()));
+            problems.push(Problem::new(message).rule(Rule::Cycle).at(at.location()));
         }
+    }
+
+    /// The helper containers that are known.
+    pub(crate) fn helpers(&self) -> &Helpers<'a> {
+        &self.helpers
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -94,7 +117,9 @@ impl<'a> Catalogue<'a> {
     }
 
     pub(crate) fn unknown(&self, name: &str, at: &At) -> Problem {
-        let mut problem = Problem::new(format!("unknown convention `{name}`")).at(at.location());
+        let mut problem = Problem::new(format!("unknown convention `{name}`"))
+            .rule(Rule::UnknownName)
+            .at(at.location());
         problem.hint = nearest::hint(name, self.conventions.keys().map(String::as_str));
         problem
     }
@@ -120,18 +145,26 @@ impl<'a> Catalogue<'a> {
         Ok(chain)
     }
 
-    /// What a convention says, with everything it extends; `None` where it isn't there.
-    pub(crate) fn spec(&self, name: &str) -> Option<Node> {
+    /// What a convention and everything it extends say, the most general first; `None` where it
+    /// isn't there.
+    pub(crate) fn layers(&self, name: &str) -> Option<Vec<Layer>> {
         let chain = self.chain(name).ok()?;
-        let first = Node::empty(chain.first()?.tree.at.clone());
-        let layers = chain.iter().map(|convention| spec_keys(convention.tree));
-        Some(layers.fold(first, |base, layer| merge(&base, &layer)))
+        let layer = |convention: &&Convention<'_>| Layer {
+            speaker: Speaker::Convention(convention.header.name.clone()),
+            tree: spec_keys(convention.tree),
+        };
+        (!chain.is_empty()).then(|| chain.iter().map(layer).collect())
     }
 
     /// Whether a service of this convention can run without files of its own.
     pub(crate) fn needs_no_source(&self, name: &str) -> bool {
-        self.spec(name)
-            .is_some_and(|spec| spec.pointer("/container/image").is_some())
+        let Some(convention) = self.conventions.get(name) else {
+            return false;
+        };
+        self.layers(name).is_some_and(|layers| {
+            let spec = layer::merged(&layers, &convention.tree.at);
+            spec.pointer("/container/image").is_some()
+        })
     }
 
     /// The names of the conventions whose services need no files of their own.

@@ -3,7 +3,7 @@
 //! The single rules that several keys share (absolute paths, numbers, names) are here as well.
 
 use super::node::Node;
-use crate::problem::Problem;
+use crate::problem::{Problem, Rule};
 
 /// Problems found in one service's merged and rendered tree.
 pub(crate) struct Check<'a> {
@@ -21,6 +21,20 @@ impl<'a> Check<'a> {
 
     pub(crate) fn tree(&self) -> &'a Node {
         self.tree
+    }
+
+    /// A problem of another kind than a value that can't be used.
+    pub(crate) fn of(
+        &mut self,
+        rule: Rule,
+        pointer: &str,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        self.hinted(pointer, message, hint);
+        if let Some(problem) = self.problems.last_mut() {
+            problem.rule = rule;
+        }
     }
 
     pub(crate) fn fail(&mut self, pointer: &str, message: impl Into<String>) {
@@ -73,7 +87,7 @@ impl<'a> Check<'a> {
     /// A name that Kubernetes takes for a container or volume.
     pub(crate) fn label(&mut self, pointer: &str, name: &str) {
         if let Err(error) = crate::name::ServiceName::new(name) {
-            self.fail(pointer, error.to_string());
+            self.of(Rule::Name, pointer, error.to_string(), None);
         }
     }
 
@@ -83,7 +97,7 @@ impl<'a> Check<'a> {
         if !starts || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
             let message = format!("`{name}` can't be an environment variable's name");
             let hint = "use letters, digits and underscores, not starting with a digit";
-            self.hinted(pointer, message, Some(hint.to_owned()));
+            self.of(Rule::Name, pointer, message, Some(hint.to_owned()));
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Puts a service's configuration file together: the repository's own, with values and settings merged
 //! over it.
 //!
-//! The repository's text is data: its `{{ … }}` are the service's business and are left alone.
+//! The repository's text is data: its `{{ … }}` and `{env(…)}` are the service's business and are left
+//! alone.
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use super::check::Check;
+use super::late;
 use super::node::{Node, steps};
 use super::repository::Files;
 use super::wire;
@@ -53,7 +55,10 @@ pub(crate) fn assemble(
             check.fail("/config/settingsAt", message);
         }
     }
-    match write(path, &value) {
+    let original = evidence
+        .as_ref()
+        .and_then(|evidence| files.text(&evidence.file.to_string_lossy()));
+    match write(path, &value).map(|text| late::unquoted(text, original.unwrap_or_default())) {
         Ok(text) => Some(((path.clone(), text), evidence)),
         Err(message) => {
             check.fail("/config", message);

@@ -6,17 +6,26 @@
 use std::collections::BTreeMap;
 
 use super::check::Check;
+use super::defaults;
 use super::node::{Node, escape};
 use super::wire;
 use crate::model::{
-    Build, ConfigFile, Egress, Image, Network, Secret, Service, Source, Volume, VolumeKind,
+    Build, ConfigFile, Image, Secret, SecretSource, Service, Source, Volume, VolumeKind,
 };
 use crate::name::ServiceName;
 
 mod container;
+mod network;
+mod sidecar;
 mod work;
+mod workload;
+
+pub(crate) use container::quantities;
 
 pub(crate) use work::source;
+
+/// The ConfigMap of a service's files, as what stands behind its name.
+const FILES: &str = "config";
 
 /// What is known about a service besides its keys.
 pub(crate) struct Given<'a> {
@@ -45,46 +54,30 @@ pub(crate) fn service(given: Given<'_>, mut spec: wire::Spec, check: &mut Check<
     if given.settings_as_variables {
         main.environment.extend(settings(&spec, check));
     }
+    let mut files = files(&given, &spec, check);
+    let mut annotations = BTreeMap::new();
     let mut helpers = Vec::new();
-    let order = check
-        .tree()
-        .get("helpers")
-        .map(Node::entries)
-        .unwrap_or_default();
-    for key in order.iter().map(|entry| &entry.key) {
-        let pointer = format!("/helpers/{}", escape(key));
-        let Some(helper) = spec.helpers.remove(key) else {
-            continue;
-        };
-        check.label(&pointer, key);
-        if *key == name {
-            check.fail(
-                &pointer,
-                format!("the helper `{key}` has the service's own name"),
-            );
-        }
-        if helper.image.is_none() {
-            check.fail(&pointer, format!("the helper `{key}` needs an `image`"));
-        }
-        helpers.push(container::container(
-            key,
-            &pointer,
-            helper.into(),
-            &volumes,
-            check,
-        ));
+    for (key, helper) in in_order(&mut spec, check) {
+        let helper = sidecar::helper(&name, &key, helper, &volumes, check);
+        helper.brought.add_to(&mut main);
+        files.extend(helper.files);
+        annotations.extend(helper.annotations);
+        helpers.push(helper.container);
     }
+    annotations.extend(workload::annotations(
+        "/annotations",
+        &spec.annotations,
+        check,
+    ));
     container::distinct_ports(&main, &helpers, check);
     let image = with_entrypoint(image, &main.command);
-    let files = files(&given, &spec, check);
     let secrets = secrets(&given, &spec, &main.environment, check);
-    let network = network(spec.network.take().unwrap_or_default(), check);
+    let network = network::network(spec.network.take().unwrap_or_default(), check);
     let develop = work::develop(&given.source, spec.develop.take(), &image, check);
     let test = work::test(spec.test.take(), &image, check);
-    let replicas = spec
-        .replicas
-        .as_ref()
-        .map_or(1, |it| check.number("/replicas", &it.0, 0, 1000));
+    let replicas = spec.replicas.as_ref().map_or(defaults::REPLICAS, |it| {
+        check.number("/replicas", &it.0, 0, 1000)
+    });
     Service {
         name: given.name,
         convention: given.convention,
@@ -93,9 +86,14 @@ pub(crate) fn service(given: Given<'_>, mut spec: wire::Spec, check: &mut Check<
         image,
         main,
         helpers,
+        workload: workload::workload(spec.workload, check),
         replicas,
+        account: spec.service_account.unwrap_or(false),
+        annotations,
+        patches: workload::patches(spec.patches, check),
         files,
         secrets,
+        certificates: BTreeMap::new(),
         volumes,
         network,
         needs: Vec::new(),
@@ -105,21 +103,49 @@ pub(crate) fn service(given: Given<'_>, mut spec: wire::Spec, check: &mut Check<
     }
 }
 
+/// The helpers in the order in which they were described.
+fn in_order(spec: &mut wire::Spec, check: &Check<'_>) -> Vec<(String, wire::HelperContainer)> {
+    let described = check.tree().get("helpers").map(Node::entries);
+    let keys = described.unwrap_or_default().iter().map(|entry| &entry.key);
+    keys.filter_map(|key| Some((key.clone(), spec.helpers.remove(key)?)))
+        .collect()
+}
+
+/// The pod's volumes: the service's own and those that helpers bring.
 fn volumes(spec: &wire::Spec, check: &mut Check<'_>) -> Vec<Volume> {
-    let mut volumes = Vec::new();
-    for (name, volume) in &spec.volumes {
-        let pointer = format!("/volumes/{}", escape(name));
+    let mut volumes: Vec<Volume> = Vec::new();
+    let own = spec.volumes.iter().map(|it| ("/volumes".to_owned(), it));
+    let brought = spec.helpers.iter().flat_map(|(key, helper)| {
+        let at = format!("/helpers/{}/volumes", escape(key));
+        helper.volumes.iter().map(move |it| (at.clone(), it))
+    });
+    for (at, (name, volume)) in own.chain(brought) {
+        let pointer = format!("{at}/{}", escape(name));
         check.label(&pointer, name);
+        let certificate = volume.certificate.unwrap_or(false);
         let kind = match &volume.size {
+            Some(_) if certificate => {
+                check.fail(&pointer, "a volume has a `size` or holds a `certificate`");
+                VolumeKind::Certificate
+            }
+            None if certificate => VolumeKind::Certificate,
             None => VolumeKind::Temporary,
             Some(size) => VolumeKind::Persistent {
                 size: container::quantity(&format!("{pointer}/size"), &size.0, check),
             },
         };
-        volumes.push(Volume {
-            name: name.clone(),
-            kind,
-        });
+        match volumes.iter().find(|other| other.name == *name) {
+            // Helpers may share a volume, each naming it.
+            Some(other) if other.kind == kind => {}
+            Some(_) => check.fail(
+                &pointer,
+                format!("the volume `{name}` is two different things"),
+            ),
+            None => volumes.push(Volume {
+                name: name.clone(),
+                kind,
+            }),
+        }
     }
     volumes
 }
@@ -149,14 +175,16 @@ fn image(spec: &wire::Spec, build: Option<wire::Build>, check: &mut Check<'_>) -
 
 fn build_of(wire: wire::Build, check: &mut Check<'_>) -> Build {
     let at = "/container/build";
-    let directory = wire.directory.unwrap_or_else(|| "/srv/app".to_owned());
+    let directory = wire
+        .directory
+        .unwrap_or_else(|| defaults::DIRECTORY.to_owned());
     check.absolute(&format!("{at}/directory"), &directory);
     match &wire.base {
         Some(base) => container::image_reference(&format!("{at}/base"), base, check),
         None => check.fail(at, "`build` lacks `base`"),
     }
-    let user = wire.user.map_or("900".to_owned(), |it| it.0);
-    let owner = wire.owner.map_or("65533".to_owned(), |it| it.0);
+    let user = wire.user.map_or(defaults::USER.to_owned(), |it| it.0);
+    let owner = wire.owner.map_or(defaults::OWNER.to_owned(), |it| it.0);
     Build {
         base: wire.base.unwrap_or_default(),
         directory,
@@ -220,6 +248,7 @@ fn files(given: &Given<'_>, spec: &wire::Spec, check: &mut Check<'_>) -> Vec<Con
             path: path.clone(),
             text: text.clone(),
             container: container.clone(),
+            map: FILES.to_owned(),
         });
     }
     for (path, text) in &spec.files {
@@ -235,6 +264,7 @@ fn files(given: &Given<'_>, spec: &wire::Spec, check: &mut Check<'_>) -> Vec<Con
             path: path.clone(),
             text: text.clone(),
             container: container.clone(),
+            map: FILES.to_owned(),
         });
     }
     files
@@ -245,7 +275,7 @@ fn secrets(
     spec: &wire::Spec,
     environment: &[(String, String)],
     check: &mut Check<'_>,
-) -> BTreeMap<String, Secret> {
+) -> BTreeMap<String, SecretSource> {
     let mut secrets = BTreeMap::new();
     for (name, secret) in &spec.secrets {
         let pointer = format!("/secrets/{}", escape(name));
@@ -254,69 +284,48 @@ fn secrets(
             let message = format!("`{name}` is both a secret and a public variable");
             check.fail(&pointer, message);
         }
-        let value = match (&secret.value, &secret.environment) {
-            (Some(value), None) => value.0.clone(),
-            (None, Some(variable)) => {
+        let source = match (
+            &secret.value,
+            &secret.environment,
+            &secret.generate,
+            &secret.from,
+        ) {
+            (Some(value), None, None, None) => SecretSource::Given(Secret::new(&value.0)),
+            (None, Some(variable), None, None) => {
                 let Some(value) = given.environment.get(variable) else {
                     let message = format!("the environment variable `{variable}` isn't set");
                     let hint = format!("type `export {variable}=…` first");
                     check.hinted(&format!("{pointer}/environment"), message, Some(hint));
                     continue;
                 };
-                value.clone()
+                SecretSource::Given(Secret::new(value))
             }
+            (None, None, Some(generate), None) => {
+                let length = generate.length.as_ref().map_or("24", |it| it.0.as_str());
+                let at = format!("{pointer}/generate/length");
+                SecretSource::Generated {
+                    length: check.number(&at, length, 8, 256),
+                }
+            }
+            (None, None, None, Some(from)) => match ServiceName::new(from.service.as_str()) {
+                Ok(service) => SecretSource::Of {
+                    service,
+                    secret: from.secret.clone(),
+                },
+                Err(error) => {
+                    check.fail(&format!("{pointer}/from/service"), error.to_string());
+                    continue;
+                }
+            },
             _ => {
-                let message = format!("the secret `{name}` needs `value` or `environment`");
+                let message = format!(
+                    "the secret `{name}` needs exactly one of `value`, `environment`, `generate` and `from`"
+                );
                 check.fail(&pointer, message);
                 continue;
             }
         };
-        secrets.insert(name.clone(), Secret::new(value));
+        secrets.insert(name.clone(), source);
     }
     secrets
-}
-
-fn network(wire: wire::Network, check: &mut Check<'_>) -> Network {
-    let restrict_egress = wire.egress.is_some();
-    let mut egress = Vec::new();
-    for (index, rule) in wire.egress.unwrap_or_default().into_iter().enumerate() {
-        let pointer = format!("/network/egress/{index}");
-        match (rule.service, rule.cidr) {
-            (Some(service), None) => match ServiceName::new(service) {
-                Ok(name) => egress.push(Egress::Service(name)),
-                Err(error) => check.fail(&format!("{pointer}/service"), error.to_string()),
-            },
-            (None, Some(cidr)) => {
-                if !is_cidr(&cidr) {
-                    let message = format!("`{cidr}` isn't an address range");
-                    let hint = Some("such as `10.64.0.0/12`".to_owned());
-                    check.hinted(&format!("{pointer}/cidr"), message, hint);
-                }
-                let ports = rule.ports.iter().enumerate().map(|(number, port)| {
-                    check.number(&format!("{pointer}/ports/{number}"), &port.0, 1, 65535) as u16
-                });
-                let ports = ports.collect();
-                egress.push(Egress::Cidr { cidr, ports });
-            }
-            _ => check.fail(&pointer, "an allowed connection needs `service` or `cidr`"),
-        }
-    }
-    Network {
-        restrict_egress,
-        egress,
-    }
-}
-
-fn is_cidr(text: &str) -> bool {
-    let Some((address, prefix)) = text.split_once('/') else {
-        return false;
-    };
-    let Ok(prefix) = prefix.parse::<u8>() else {
-        return false;
-    };
-    match address.parse::<std::net::IpAddr>() {
-        Ok(std::net::IpAddr::V4(_)) => prefix <= 32,
-        Ok(std::net::IpAddr::V6(_)) => prefix <= 128,
-        Err(_) => false,
-    }
 }

@@ -1,13 +1,15 @@
 //! One service with its convention chosen, its layers merged and its facts read, before its neighbours
 //! are known.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::catalogue::Catalogue;
 use super::convert;
-use super::facts;
+use super::facts::{self, Fact};
+use super::foreign::{self, Note, Said};
+use super::layer::{self, Layer, Speaker};
 use super::members::{self, Member};
-use super::merge::{merge, settled};
+use super::merge::{self, settled};
 use super::needs::{self, Need};
 use super::node::{At, Node, Tree};
 use super::repository::{FILE, Files, Repository};
@@ -15,20 +17,40 @@ use super::resolve::Input;
 use super::template::Context;
 use crate::model::{Evidence, Source};
 use crate::name::{self, ServiceName};
-use crate::problem::Problem;
+use crate::problem::{Problem, Rule};
 
 /// The convention's name where a service describes everything itself.
 const NONE: &str = "none";
+
+/// The convention of a service that only files of other tools describe.
+const DESCRIBED: &str = "container";
+
+/// Whether files of other tools say what image it has and what runs in it.
+fn describes(said: &[Said]) -> bool {
+    ["/container/build/base", "/container/command"]
+        .iter()
+        .all(|pointer| {
+            said.iter()
+                .any(|said| said.layer().tree.pointer(pointer).is_some())
+        })
+}
 
 /// A service before its templates are filled in.
 pub(crate) struct Draft<'a> {
     pub(crate) name: ServiceName,
     pub(crate) at: At,
     pub(crate) convention: String,
+    /// Why it is this convention: where it is named; else `evidence` starts with what shows it.
+    pub(crate) named: Option<At>,
+    /// Who says what, the lowest first.
+    pub(crate) layers: Vec<Layer>,
+    /// All layers over each other.
     pub(crate) spec: Node,
     pub(crate) source: Source,
     pub(crate) repository: Option<&'a Repository>,
-    pub(crate) facts: Map<String, Value>,
+    pub(crate) facts: Vec<Fact>,
+    /// What files of other tools say that is left out.
+    pub(crate) notes: Vec<Note>,
     /// Whether all facts could be read; templates would only repeat the problem.
     pub(crate) complete: bool,
     pub(crate) evidence: Vec<Evidence>,
@@ -72,9 +94,10 @@ impl<'a> Maker<'a> {
     }
 
     fn origin(&self, member: &Member, problems: &mut Vec<Problem>) -> Option<Origin<'a>> {
-        let stated = member.layer.get("source").is_some();
+        let layer = member.layer();
+        let stated = layer.get("source").is_some();
         let name = member.name.as_deref().unwrap_or_default();
-        let source = convert::source(&member.layer, name, self.input.directory, problems);
+        let source = convert::source(&layer, name, self.input.directory, problems);
         if stated && source.is_none() {
             return None;
         }
@@ -105,46 +128,85 @@ impl<'a> Maker<'a> {
             .is_none_or(|it| it == self.input.directory);
         let repository = if here { None } else { origin.repository };
         let theirs = members::in_repository(repository, member.name.as_deref(), problems);
-        let under = theirs.as_ref().map(|theirs| &theirs.layer);
-        let layer = merge(
-            under.unwrap_or(&Node::empty(member.at.clone())),
-            &member.layer,
-        );
+        let mut above = theirs.as_ref().map_or(Vec::new(), |it| it.layers.clone());
+        above.extend(member.layers.iter().cloned());
+        let layer = layer::merged(&above, &member.at);
         let named = member.convention.as_ref();
         let named = named.or_else(|| theirs.as_ref().and_then(|it| it.convention.as_ref()));
+        let mut said = if member.listed && !origin.stated {
+            Vec::new()
+        } else {
+            let folder = self.folder();
+            foreign::said(files, member.name.as_deref().or(folder.as_deref()))
+        };
         let (convention, mut evidence) = match named {
             Some((name, _)) if self.catalogue.has(name) => (Some(name.clone()), Vec::new()),
             Some((name, at)) => {
                 problems.push(self.catalogue.unknown(name, at));
                 return None;
             }
-            None => self.find(member, &layer, &origin, files, problems)?,
+            None => self.find(member, &layer, &origin, (files, &said), problems)?,
         };
-        let spec = match &convention {
-            Some(name) => merge(&self.catalogue.spec(name)?, &layer),
-            None => layer,
+        let mut layers = match &convention {
+            Some(name) => self.catalogue.layers(name)?,
+            None => Vec::new(),
         };
-        let spec = settled(&spec);
-        let has = |pointer: &str| spec.pointer(pointer).is_some();
+        let below = layer::merged(&layers, &member.at);
+        let python = Speaker::Convention("python".to_owned());
+        let python = layers.iter().any(|layer| layer.speaker == python);
+        let own = settled(&merge::merge(&below, &layer));
+        let has = |pointer: &str| own.pointer(pointer).is_some();
         let bare = !origin.stated && has("/container/image") && !has("/develop") && !has("/test");
         if !bare && !files.is_there() {
             problems.push(missing(member, &origin.source));
             return None;
         }
+        if bare {
+            said.clear();
+        }
+        for said in &mut said {
+            said.keep_needs(&|name| self.catalogue.needs_no_source(name));
+            said.yield_to(&below);
+            if python {
+                said.run_by_python();
+            }
+            evidence.push(Evidence {
+                conclusion: said.about.to_owned(),
+                file: said.speaker.to_string().into(),
+                line: said.at().line,
+            });
+            layers.push(said.layer());
+        }
+        layers.extend(above);
+        let said_so_far = settled(&layer::merged(&layers, &member.at));
+        let known = self.catalogue.helpers().known(&said_so_far, problems);
+        layers.splice(..0, known);
+        let mut spec = settled(&layer::merged(&layers, &member.at));
+        // What nobody's key is about concerns the service, not what its convention starts with.
+        spec.at = layer.at;
         let before = problems.len();
-        let (facts, read) = facts::facts(&spec, files, &self.early_context(member), problems);
-        evidence.extend(read);
+        let sources = facts::Sources {
+            files,
+            said: &said,
+            layers: &layers,
+            context: &self.early_context(member),
+        };
+        let facts = facts::facts(&spec, &sources, problems);
+        evidence.extend(facts.iter().filter_map(|fact| fact.evidence.clone()));
         let name = self.name(member, &facts, problems)?;
         Some(Draft {
             name,
             at: member.at.clone(),
             convention: convention.unwrap_or_else(|| NONE.to_owned()),
+            named: named.map(|(_, at)| at.clone()),
+            layers,
             needs: needs::read(&spec),
             spec,
             source: if bare { Source::None } else { origin.source },
             repository: origin.repository,
             complete: problems.len() == before,
             facts,
+            notes: said.into_iter().flat_map(|said| said.notes).collect(),
             evidence,
         })
     }
@@ -155,7 +217,7 @@ impl<'a> Maker<'a> {
         member: &Member,
         layer: &Node,
         origin: &Origin<'_>,
-        files: &Files<'_>,
+        (files, said): (&Files<'_>, &[Said]),
         problems: &mut Vec<Problem>,
     ) -> Option<(Option<String>, Vec<Evidence>)> {
         let complete = ["/container/image", "/container/build"]
@@ -176,7 +238,7 @@ impl<'a> Maker<'a> {
                 .hint
                 .unwrap_or_default();
             let hint = format!("give it a `source` or a `convention`; {nearest}");
-            problems.push(member.problem(message).hint(hint));
+            problems.push(member.problem(message).rule(Rule::Recognition).hint(hint));
             return None;
         }
         if !files.is_there() && !complete {
@@ -195,6 +257,9 @@ impl<'a> Maker<'a> {
             }
             [] if complete => Some((None, Vec::new())),
             [] if files.has_problems() => None,
+            [] if self.catalogue.has(DESCRIBED) && describes(said) => {
+                Some((Some(DESCRIBED.to_owned()), Vec::new()))
+            }
             [] => {
                 problems.push(self.unrecognised(member, &origin.source));
                 None
@@ -206,7 +271,7 @@ impl<'a> Maker<'a> {
                     names.join(", ")
                 );
                 let hint = format!("say which, such as `convention: {}`", first.convention);
-                problems.push(member.problem(message).hint(hint));
+                problems.push(member.problem(message).rule(Rule::Recognition).hint(hint));
                 None
             }
         }
@@ -223,7 +288,7 @@ impl<'a> Maker<'a> {
              apiVersion: mwctl/v1\nkind: Service\nname: my-service\nconvention: node\n",
             self.catalogue.looked_for()
         );
-        member.problem(message).hint(hint)
+        member.problem(message).rule(Rule::Recognition).hint(hint)
     }
 
     /// What a fact's own value may refer to: the neighbours aren't known yet.
@@ -243,18 +308,19 @@ impl<'a> Maker<'a> {
     fn name(
         &self,
         member: &Member,
-        facts: &Map<String, Value>,
+        facts: &[Fact],
         problems: &mut Vec<Problem>,
     ) -> Option<ServiceName> {
         let fact = facts
-            .get("name")
-            .and_then(Value::as_str)
+            .iter()
+            .find(|fact| fact.name == "name")
+            .and_then(|fact| fact.value.as_str())
             .and_then(name::slug);
         let name = member.name.clone().or(fact).or_else(|| self.folder());
         match ServiceName::new(name.unwrap_or_default()) {
             Ok(name) => Some(name),
             Err(error) => {
-                problems.push(member.problem(error.to_string()));
+                problems.push(member.problem(error.to_string()).rule(Rule::Name));
                 None
             }
         }
@@ -272,5 +338,5 @@ fn missing(member: &Member, source: &Source) -> Problem {
         Source::Git { .. } | Source::Npm { .. } => "`mwctl up` fetches them".to_owned(),
     };
     let message = format!("the files of {name} aren't at {directory}");
-    member.problem(message).hint(hint)
+    member.problem(message).rule(Rule::Source).hint(hint)
 }

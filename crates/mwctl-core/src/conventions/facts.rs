@@ -7,13 +7,16 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::node::{Node, Tree};
+use super::foreign::Said;
+use super::late;
+use super::layer::{Layer, Speaker};
+use super::node::{At, Node, Tree, escape};
 use super::repository::Files;
 use super::template::Context;
 use super::violation::kind_of;
 use super::wire::{Recognise, Sign};
 use crate::model::Evidence;
-use crate::problem::Problem;
+use crate::problem::{Problem, Rule};
 
 /// Whether a repository is of a kind, and which lines show it.
 pub(crate) fn recognises(
@@ -21,6 +24,13 @@ pub(crate) fn recognises(
     files: &Files<'_>,
 ) -> Option<Vec<(PathBuf, usize)>> {
     if recognise.all.is_empty() && recognise.any.is_empty() {
+        return None;
+    }
+    if recognise
+        .none
+        .iter()
+        .any(|sign| found(sign, files).is_some())
+    {
         return None;
     }
     let mut seen = Vec::new();
@@ -56,36 +66,153 @@ pub(crate) fn describe(recognise: &Recognise) -> String {
     parts.join(" and ")
 }
 
-/// The facts of a service.
-pub(crate) fn facts(
-    spec: &Node,
-    files: &Files<'_>,
-    context: &Context,
-    problems: &mut Vec<Problem>,
-) -> (Map<String, Value>, Vec<Evidence>) {
-    let mut facts = Map::new();
-    let mut evidence = Vec::new();
-    for fact in spec.get("facts").map(Node::entries).unwrap_or_default() {
-        for candidate in fact.value.items() {
-            let Some((value, line)) = read(candidate, files, context, problems) else {
-                continue;
-            };
-            if let Some(line) = line {
-                let file = candidate
-                    .get("file")
-                    .and_then(Node::text)
-                    .unwrap_or_default();
-                evidence.push(Evidence {
-                    conclusion: format!("{} {}", fact.key, shown(&value)),
-                    file: PathBuf::from(file),
-                    line,
-                });
-            }
-            facts.insert(fact.key.clone(), value);
-            break;
+/// A fact: a named value, and where it was found.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fact {
+    pub(crate) name: String,
+    pub(crate) value: Value,
+    /// Where the value stands.
+    pub(crate) at: At,
+    /// The line of the repository that shows it; `None` for a value that the convention assumes.
+    pub(crate) evidence: Option<Evidence>,
+    /// The file of another tool that says it, rather than a place of the convention's list.
+    pub(crate) speaker: Option<Speaker>,
+    /// What the places after it say, where that is something else.
+    pub(crate) others: Vec<(Option<Speaker>, Value, At)>,
+}
+
+impl Fact {
+    /// A value after the first one: it only counts as what wasn't chosen.
+    fn add(&mut self, speaker: Option<Speaker>, value: Value, at: At) {
+        let known = self.value == value || self.others.iter().any(|(_, other, _)| *other == value);
+        if !known {
+            self.others.push((speaker, value, at));
         }
     }
-    (facts, evidence)
+}
+
+/// What is asked when facts are looked for.
+pub(crate) struct Sources<'a> {
+    /// The repository.
+    pub(crate) files: &'a Files<'a>,
+    /// What files of other tools say, the weakest first.
+    pub(crate) said: &'a [Said],
+    /// The layers that the lists of places come from.
+    pub(crate) layers: &'a [Layer],
+    /// What a place's own value may refer to.
+    pub(crate) context: &'a Context,
+}
+
+/// The facts of a service. The places of a convention's list that are in a file come first, then what files
+/// of other tools say, then what the convention assumes; a list of the service's own is all that counts.
+pub(crate) fn facts(spec: &Node, sources: &Sources<'_>, problems: &mut Vec<Problem>) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let listed = spec.get("facts").map(Node::entries).unwrap_or_default();
+    for fact in listed {
+        let (read, assumed): (Vec<&Node>, Vec<&Node>) = fact
+            .value
+            .items()
+            .iter()
+            .partition(|candidate| candidate.get("file").is_some());
+        let own = sources.is_own(&fact.key);
+        let mut found: Option<Fact> = None;
+        if own {
+            sources.try_each(&fact.key, fact.value.items().iter(), &mut found, problems);
+        } else {
+            sources.try_each(&fact.key, read.into_iter(), &mut found, problems);
+            sources.try_said(&fact.key, &mut found);
+            sources.try_each(&fact.key, assumed.into_iter(), &mut found, problems);
+        }
+        facts.extend(found);
+    }
+    let names = sources.said.iter().flat_map(|said| &said.facts);
+    for (name, _) in names {
+        let known = listed.iter().any(|fact| fact.key == *name);
+        if !known && !facts.iter().any(|fact| fact.name == *name) {
+            let mut found = None;
+            sources.try_said(name, &mut found);
+            facts.extend(found);
+        }
+    }
+    facts
+}
+
+impl Sources<'_> {
+    /// Whether the list of places was written for this service.
+    fn is_own(&self, name: &str) -> bool {
+        let pointer = format!("/facts/{}", escape(name));
+        let mut layers = self.layers.iter().rev();
+        let speaker = layers.find(|layer| layer.tree.pointer(&pointer).is_some());
+        speaker.is_some_and(|layer| {
+            matches!(
+                layer.speaker,
+                Speaker::Service | Speaker::Stack | Speaker::Overrides
+            )
+        })
+    }
+
+    fn try_each<'b>(
+        &self,
+        name: &str,
+        candidates: impl Iterator<Item = &'b Node>,
+        found: &mut Option<Fact>,
+        problems: &mut Vec<Problem>,
+    ) {
+        for candidate in candidates {
+            if let Some(fact) = found {
+                // It doesn't count, so what is wrong with it doesn't either.
+                if let Some(other) = read(candidate, self.files, self.context, &mut Vec::new()) {
+                    fact.add(None, other.value, other.at);
+                }
+            } else if let Some(read) = read(candidate, self.files, self.context, problems) {
+                let evidence = read.evidence.map(|(file, line)| Evidence {
+                    conclusion: format!("{name} {}", shown(&read.value)),
+                    file,
+                    line,
+                });
+                *found = Some(Fact {
+                    name: name.to_owned(),
+                    value: read.value,
+                    at: read.at,
+                    evidence,
+                    speaker: None,
+                    others: Vec::new(),
+                });
+            }
+        }
+    }
+
+    fn try_said(&self, name: &str, found: &mut Option<Fact>) {
+        for said in self.said.iter().rev() {
+            let facts = said.facts.iter().filter(|(other, _)| other == name);
+            for (_, node) in facts {
+                let value = node.value(true);
+                if let Some(fact) = found {
+                    fact.add(Some(said.speaker.clone()), value, node.at.clone());
+                } else {
+                    let file = PathBuf::from(said.speaker.to_string());
+                    *found = Some(Fact {
+                        name: name.to_owned(),
+                        evidence: Some(Evidence {
+                            conclusion: format!("{name} {}", shown(&value)),
+                            file,
+                            line: node.at.line,
+                        }),
+                        value,
+                        at: node.at.clone(),
+                        speaker: Some(said.speaker.clone()),
+                        others: Vec::new(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Facts as templates see them.
+pub(crate) fn values(facts: &[Fact]) -> Map<String, Value> {
+    let pair = |fact: &Fact| (fact.name.clone(), fact.value.clone());
+    facts.iter().map(pair).collect()
 }
 
 fn shown(value: &Value) -> String {
@@ -94,12 +221,19 @@ fn shown(value: &Value) -> String {
         .map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
+/// What one candidate gives.
+struct Read {
+    value: Value,
+    at: At,
+    evidence: Option<(PathBuf, usize)>,
+}
+
 fn read(
     candidate: &Node,
     files: &Files<'_>,
     context: &Context,
     problems: &mut Vec<Problem>,
-) -> Option<(Value, Option<usize>)> {
+) -> Option<Read> {
     let file = candidate.get("file").and_then(Node::text);
     let key = candidate.get("key").and_then(Node::text);
     let value = candidate
@@ -114,27 +248,46 @@ fn read(
                 Tree::List(_) | Tree::Map(_) => {
                     let found = kind_of(&node.tree);
                     let message = format!("{key} of {file} must be a single value, not {found}");
-                    problems.push(Problem::new(message).at(node.at.location()));
+                    problems.push(
+                        Problem::new(message)
+                            .rule(Rule::WrongType)
+                            .at(node.at.location()),
+                    );
                     None
                 }
-                _ => Some((node.value(true), Some(node.at.line))),
+                Tree::Text(text) => Some(Read {
+                    value: Value::String(late::without_variables(text)?),
+                    at: node.at.clone(),
+                    evidence: Some((PathBuf::from(file), node.at.line)),
+                }),
+                _ => Some(Read {
+                    value: node.value(true),
+                    at: node.at.clone(),
+                    evidence: Some((PathBuf::from(file), node.at.line)),
+                }),
             }
         }
         (file, None, Some(value)) => {
             if let Some(file) = file {
                 files.text(file)?;
             }
-            let value = context.render(value, problems).value(true);
-            Some((value, file.map(|_| 1)))
+            let at = value.at.clone();
+            Some(Read {
+                value: context.render(value, problems).value(true),
+                at,
+                evidence: file.map(|file| (PathBuf::from(file), 1)),
+            })
         }
         (_, None, None) => {
             let problem = Problem::new("a fact needs `file` and `key`, or a `value`")
+                .rule(Rule::MissingKey)
                 .hint("such as `{file: package.json, key: /name}` or `{value: 8080}`");
             problems.push(problem.at(candidate.at.location()));
             None
         }
         (None, Some(_), _) => {
-            let problem = Problem::new("`key` needs the `file` it stands in");
+            let problem =
+                Problem::new("`key` needs the `file` it stands in").rule(Rule::MissingKey);
             problems.push(problem.at(candidate.at.location()));
             None
         }

@@ -10,14 +10,24 @@ fn alternatives(path: &[&str]) -> &'static [&'static str] {
     match path {
         ["container"] => &["image", "build"],
         ["source"] => &["path", "git", "npm"],
-        ["secrets", _] => &["value", "environment"],
+        ["secrets", _] => &["value", "environment", "generate", "from"],
         ["container", "probes", _] | ["helpers", _, "probes", _] => &["http", "tcp", "exec"],
         _ => &[],
     }
 }
 
-fn is_data(path: &[&str]) -> bool {
-    matches!(path, ["settings", ..] | ["config", "values", ..])
+/// The keys that exclude `key` in the map at `path`.
+pub(crate) fn rivals<'a>(path: &[&str], key: &'a str) -> impl Iterator<Item = &'static str> + 'a {
+    let keys = alternatives(path);
+    let keys = if keys.contains(&key) { keys } else { &[] };
+    keys.iter().copied().filter(move |other| *other != key)
+}
+
+pub(crate) fn is_data(path: &[&str]) -> bool {
+    matches!(
+        path,
+        ["settings" | "patches", ..] | ["config", "values", ..]
+    )
 }
 
 /// `over` laid over `base`. Keys without a value stay, to take away what a later base says.

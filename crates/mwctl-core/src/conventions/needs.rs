@@ -10,7 +10,7 @@ use super::node::{At, Node};
 use super::wire::{self, Condition};
 use crate::model;
 use crate::name::ServiceName;
-use crate::problem::Problem;
+use crate::problem::{Problem, Rule};
 
 /// A need and where it stands.
 #[derive(Clone, Debug)]
@@ -42,6 +42,7 @@ pub(crate) fn convert(needs: &[Need]) -> Vec<model::Need> {
             condition: match need.condition {
                 Condition::Ready => model::Condition::Ready,
                 Condition::Started => model::Condition::Started,
+                Condition::Completed => model::Condition::Completed,
                 Condition::Eventually => model::Condition::Eventually,
             },
         })
@@ -50,27 +51,51 @@ pub(crate) fn convert(needs: &[Need]) -> Vec<model::Need> {
 }
 
 /// Unknown, repeated and circular needs, and connections to services that aren't there.
-pub(crate) fn check(drafts: &[Draft<'_>], addable: &[&str], problems: &mut Vec<Problem>) {
+pub(crate) fn check(
+    drafts: &[Draft<'_>],
+    addable: &[&str],
+    left_out: &BTreeMap<String, Vec<String>>,
+    problems: &mut Vec<Problem>,
+) {
     let names: Vec<&str> = drafts.iter().map(|draft| draft.name.as_str()).collect();
     let unknown = |name: &str, at: &At| {
-        let mut problem = Problem::new(format!("unknown service `{name}`")).at(at.location());
-        problem.hint = nearest::hint(name, names.iter().chain(addable).copied());
+        let mut problem = Problem::new(format!("unknown service `{name}`"))
+            .rule(Rule::UnknownName)
+            .at(at.location());
+        problem.hint = match left_out.get(name).and_then(|profiles| profiles.first()) {
+            Some(profile) => Some(format!(
+                "it belongs to the profile `{profile}`: ask for it with `--profile {profile}`"
+            )),
+            None => nearest::hint(name, names.iter().chain(addable).copied()),
+        };
         problem
     };
     for draft in drafts {
         for (index, need) in draft.needs.iter().enumerate() {
             if need.service == draft.name.as_str() {
                 let message = format!("`{}` can't need itself", need.service);
-                problems.push(Problem::new(message).at(need.at.location()));
+                problems.push(
+                    Problem::new(message)
+                        .rule(Rule::Cycle)
+                        .at(need.at.location()),
+                );
             } else if !names.contains(&need.service.as_str()) {
                 problems.push(unknown(&need.service, &need.at));
+            } else if need.condition == Condition::Completed && !is_job(drafts, &need.service) {
+                let message = format!("`{}` never completes: it isn't a job", need.service);
+                let hint = "wait until it is `ready`, or give it `workload: {kind: job}`";
+                problems.push(Problem::new(message).hint(hint).at(need.at.location()));
             }
             if draft.needs[..index]
                 .iter()
                 .any(|other| other.service == need.service)
             {
                 let message = format!("`{}` is needed twice", need.service);
-                problems.push(Problem::new(message).at(need.at.location()));
+                problems.push(
+                    Problem::new(message)
+                        .rule(Rule::DuplicateName)
+                        .at(need.at.location()),
+                );
             }
         }
         let egress = draft
@@ -87,6 +112,12 @@ pub(crate) fn check(drafts: &[Draft<'_>], addable: &[&str], problems: &mut Vec<P
         }
     }
     cycles(drafts, problems);
+}
+
+fn is_job(drafts: &[Draft<'_>], name: &str) -> bool {
+    let draft = drafts.iter().find(|draft| draft.name.as_str() == name);
+    let kind = draft.and_then(|draft| draft.spec.pointer("/workload/kind"));
+    kind.and_then(Node::text) == Some("job")
 }
 
 /// Reports each circle of waiting services once, starting from its first name.
@@ -106,7 +137,7 @@ fn cycles(drafts: &[Draft<'_>], problems: &mut Vec<Problem>) {
         let message = format!("services wait for each other: {}", circle.join(" → "));
         let hint = "mark one need as not waited for: `{service: …, condition: eventually}`";
         let at = waits(graph[start]).find(|need| path.get(1) == Some(&need.service.as_str()));
-        let mut problem = Problem::new(message).hint(hint);
+        let mut problem = Problem::new(message).rule(Rule::Cycle).hint(hint);
         problem.location = at.map(|need| need.at.location());
         problems.push(problem);
     }

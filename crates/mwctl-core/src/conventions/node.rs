@@ -46,6 +46,18 @@ impl At {
         }
     }
 
+    /// The text that stands there.
+    pub(crate) fn written(&self) -> &str {
+        let line = self.source.text.lines().nth(self.line.saturating_sub(1));
+        let line = line.unwrap_or_default();
+        let byte = |column: usize| {
+            let mut chars = line.char_indices().skip(column);
+            chars.next().map_or(line.len(), |(at, _)| at)
+        };
+        let start = self.column.saturating_sub(1);
+        &line[byte(start)..byte(start + self.length)]
+    }
+
     /// The place as it is reported: with its line's text, and never longer than the line.
     pub(crate) fn location(&self) -> Location {
         let text = self.source.text.lines().nth(self.line.saturating_sub(1));
@@ -166,6 +178,18 @@ impl Node {
         steps(pointer).try_fold(self, |node, step| match &node.tree {
             Tree::Map(_) => node.get(&step),
             Tree::List(items) => items.get(step.parse::<usize>().ok()?),
+            _ => None,
+        })
+    }
+
+    /// The node that a JSON pointer names, to be changed.
+    pub(crate) fn pointer_mut(&mut self, pointer: &str) -> Option<&mut Self> {
+        steps(pointer).try_fold(self, |node, step| match &mut node.tree {
+            Tree::Map(entries) => entries
+                .iter_mut()
+                .find(|entry| entry.key == step)
+                .map(|entry| &mut entry.value),
+            Tree::List(items) => items.get_mut(step.parse::<usize>().ok()?),
             _ => None,
         })
     }

@@ -6,22 +6,23 @@
 //! A draft knows its keys and facts but nothing of its neighbours; a service's templates may use the
 //! neighbours' hosts and ports, so all drafts come before the first service.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
 use super::catalogue::Catalogue;
 use super::check::Check;
 use super::document::{self, Document};
+use super::explain::{self, Explanation, Trace};
 use super::members::{self, Described, Member};
 use super::node::Node;
 use super::repository::{Files, Repository};
 use super::template::Context;
-use super::{config, convert, draft, needs};
-use crate::model::{Service, Stack};
+use super::{config, convert, draft, facts, needs, stacks, traps};
+use crate::model::{Admission, Service, Stack};
 use crate::name::{self, ServiceName, StackName};
-use crate::problem::Problem;
+use crate::problem::{Problem, Rule};
 
 /// The release where a stack names none.
 const RELEASE: &str = "local";
@@ -29,7 +30,7 @@ const RELEASE: &str = "local";
 /// Everything that `resolve` may look at.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
-    /// The shipped conventions, from [`super::shipped`].
+    /// The shipped conventions, from [`super::shipped()`].
     pub shipped: &'a [Document],
     /// The folder's own documents.
     pub own: &'a [Document],
@@ -39,23 +40,46 @@ pub struct Input<'a> {
     pub repositories: &'a [Repository],
     /// Values of the variables that [`super::environment`] names, as far as they are set.
     pub environment: &'a BTreeMap<String, String>,
+    /// The profiles that are asked for.
+    pub profiles: &'a BTreeSet<String>,
+    /// The texts of [`super::manifests`], by their paths.
+    pub manifests: &'a BTreeMap<PathBuf, String>,
+    /// What is put behind the stack's name to give the namespace, where none is stated: a checkout
+    /// of which there are several has a namespace of its own.
+    pub suffix: Option<&'a str>,
 }
 
 /// Resolves a folder to its stack, or says everything that is wrong with it.
 pub fn resolve(input: &Input<'_>) -> Result<Stack, Vec<Problem>> {
+    resolved(input).map(|resolved| resolved.stack)
+}
+
+/// Resolves a folder and says where everything about its services comes from, or everything that is
+/// wrong with it.
+pub fn explain(input: &Input<'_>) -> Result<Vec<Explanation>, Vec<Problem>> {
+    resolved(input).map(|resolved| resolved.traces.iter().map(explain::explanation).collect())
+}
+
+/// A stack, and how it came to be.
+struct Resolved {
+    stack: Stack,
+    traces: Vec<Trace>,
+}
+
+fn resolved(input: &Input<'_>) -> Result<Resolved, Vec<Problem>> {
     let mut problems = Vec::new();
-    let stack = build(input, &mut problems);
+    let resolved = build(input, &mut problems);
     problems.sort();
     problems.dedup();
-    match stack {
-        Some(stack) if problems.is_empty() => Ok(stack),
+    match resolved {
+        Some(resolved) if problems.is_empty() => Ok(resolved),
         _ => Err(problems),
     }
 }
 
-fn build(input: &Input<'_>, problems: &mut Vec<Problem>) -> Option<Stack> {
+fn build(input: &Input<'_>, problems: &mut Vec<Problem>) -> Option<Resolved> {
     let catalogue = Catalogue::new(input.shipped, input.own, problems);
-    let described = members::described(input.own, input.directory, problems);
+    let described = members::described(input.own, input.directory, input.profiles, problems);
     let release = described
         .stack
         .as_ref()
@@ -72,22 +96,33 @@ fn build(input: &Input<'_>, problems: &mut Vec<Problem>) -> Option<Stack> {
             drafts.push(draft);
         }
     }
-    add_needed(&maker, &mut drafts, problems);
+    add_needed(&maker, &mut drafts, &described.left_out, problems);
     distinct(&drafts, problems);
-    let stack = header(&described, &drafts, &release, input.directory, problems)?;
+    let stack = header(&described, &drafts, &release, input, problems)?;
     let endpoints: Vec<Endpoint> = drafts
         .iter()
         .map(|draft| Endpoint::of(draft, &stack))
         .collect();
     let mut services = BTreeMap::new();
+    let mut traces = Vec::new();
+    let shared: Vec<_> = drafts.iter().flat_map(stacks::shared).collect();
     for draft in drafts {
-        let needs = draft.needs.clone();
-        if let Some(mut service) = service(draft, &stack, &endpoints, input, problems) {
-            service.needs = needs::convert(&needs);
+        let needs = needs::convert(&draft.needs);
+        if let Some((mut service, trace)) = service(draft, &stack, &endpoints, input, problems) {
+            service.needs = needs;
             services.insert(service.name.clone(), service);
+            traces.push(trace);
         }
     }
-    Some(Stack { services, ..stack })
+    traces.sort_by(|one, other| one.name.cmp(&other.name));
+    let stack = Stack { services, ..stack };
+    let mut stack = match &described.stack {
+        Some((header, tree)) => stacks::completed(stack, header, tree, problems),
+        None => stack,
+    };
+    stack.manifests = stacks::raw(input.manifests, problems);
+    stacks::shared_secrets(&stack, &shared, problems);
+    Some(Resolved { stack, traces })
 }
 
 /// Adds the services that are needed and not described, where a convention of that name needs no
@@ -95,6 +130,7 @@ fn build(input: &Input<'_>, problems: &mut Vec<Problem>) -> Option<Stack> {
 fn add_needed<'a>(
     maker: &draft::Maker<'a>,
     drafts: &mut Vec<draft::Draft<'a>>,
+    left_out: &BTreeMap<String, Vec<String>>,
     problems: &mut Vec<Problem>,
 ) {
     let mut index = 0;
@@ -107,13 +143,14 @@ fn add_needed<'a>(
                     .iter()
                     .any(|draft| draft.name.as_str() == need.service)
             })
+            .filter(|need| !left_out.contains_key(&need.service))
             .filter(|need| maker.catalogue.needs_no_source(&need.service))
             .map(|need| (need.service.clone(), need.at.clone()))
             .collect();
         for (name, at) in wanted {
             let member = Member {
                 name: Some(name.clone()),
-                layer: Node::empty(at.clone()),
+                layers: Vec::new(),
                 convention: Some((name, at.clone())),
                 at,
                 listed: true,
@@ -127,14 +164,21 @@ fn add_needed<'a>(
         }
         index += 1;
     }
-    needs::check(drafts, &maker.catalogue.without_source(), problems);
+    needs::check(
+        drafts,
+        &maker.catalogue.without_source(),
+        left_out,
+        problems,
+    );
 }
 
 fn distinct(drafts: &[draft::Draft<'_>], problems: &mut Vec<Problem>) {
     for (index, draft) in drafts.iter().enumerate() {
         if drafts[..index].iter().any(|other| other.name == draft.name) {
             let message = format!("two services are called `{}`", draft.name);
-            let problem = Problem::new(message).hint("give one of them another `name`");
+            let problem = Problem::new(message)
+                .rule(Rule::DuplicateName)
+                .hint("give one of them another `name`");
             problems.push(problem.at(draft.at.location()));
         }
     }
@@ -145,9 +189,10 @@ fn header(
     described: &Described<'_>,
     drafts: &[draft::Draft<'_>],
     release: &str,
-    directory: &Path,
+    input: &Input<'_>,
     problems: &mut Vec<Problem>,
 ) -> Option<Stack> {
+    let directory = input.directory;
     let folder = || {
         directory
             .file_name()
@@ -163,7 +208,7 @@ fn header(
     let mut named = |key: &str, text: &str| match StackName::new(text) {
         Ok(name) => Some(name),
         Err(error) => {
-            let mut problem = Problem::new(error.to_string());
+            let mut problem = Problem::new(error.to_string()).rule(Rule::Name);
             problem.location = described
                 .stack
                 .as_ref()
@@ -175,14 +220,19 @@ fn header(
     let stack_name = named("/name", &name);
     let namespace = match namespace {
         Some(namespace) => named("/namespace", &namespace),
-        None => stack_name.clone(),
+        None => match input.suffix {
+            Some(suffix) => named("/name", &format!("{name}-{suffix}")),
+            None => stack_name.clone(),
+        },
     };
     let release = named("/release", release);
     Some(Stack {
         name: stack_name?,
         namespace: namespace?.to_string(),
         release: release?.to_string(),
+        admission: Admission::default(),
         services: BTreeMap::new(),
+        manifests: Vec::new(),
     })
 }
 
@@ -231,10 +281,26 @@ fn context(
         );
         services.insert(endpoint.name.to_string(), endpoint.value.clone());
     }
+    let mut helpers = Map::new();
+    for entry in draft
+        .spec
+        .get("helpers")
+        .map(Node::entries)
+        .unwrap_or_default()
+    {
+        let port = entry
+            .value
+            .pointer("/ports/0/port")
+            .map(|port| port.value(true));
+        let known = json!({ "port": port });
+        helpers.insert(entry.key.replace('-', "_"), known.clone());
+        helpers.insert(entry.key.clone(), known);
+    }
     json!({
         "service": service,
         "services": services,
-        "facts": draft.facts,
+        "helpers": helpers,
+        "facts": facts::values(&draft.facts),
         "stack": { "name": stack.name, "namespace": stack.namespace },
         "release": stack.release,
     })
@@ -246,7 +312,7 @@ fn service(
     endpoints: &[Endpoint],
     input: &Input<'_>,
     problems: &mut Vec<Problem>,
-) -> Option<Service> {
+) -> Option<(Service, Trace)> {
     if !draft.complete {
         return None;
     }
@@ -267,20 +333,21 @@ fn service(
         return None;
     }
     let mut check = Check::new(&tree);
+    traps::check(&mut check);
     let files = Files::new(draft.repository);
     let assembled = config::assemble(&spec, &files, &mut check);
     problems.extend(files.into_problems());
     let (config, started_from) = assembled.unzip();
-    let mut evidence = draft.evidence;
+    let mut evidence = draft.evidence.clone();
     evidence.extend(started_from.flatten());
-    let version = draft.facts.get("version").map(|value| {
-        value
-            .as_str()
-            .map_or_else(|| value.to_string(), ToOwned::to_owned)
+    let version = draft.facts.iter().find(|fact| fact.name == "version");
+    let version = version.map(|fact| match &fact.value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     });
     let given = convert::Given {
-        name: draft.name,
-        convention: draft.convention,
+        name: draft.name.clone(),
+        convention: draft.convention.clone(),
         source: draft.source,
         version,
         evidence,
@@ -290,7 +357,18 @@ fn service(
     };
     let service = convert::service(given, spec, &mut check);
     problems.extend(check.problems);
-    Some(service)
+    let trace = Trace {
+        name: draft.name,
+        convention: draft.convention,
+        named: draft.named,
+        evidence: service.evidence.clone(),
+        layers: draft.layers,
+        spec: draft.spec,
+        rendered: tree,
+        facts: draft.facts,
+        notes: draft.notes,
+    };
+    Some((service, trace))
 }
 
 #[cfg(test)]

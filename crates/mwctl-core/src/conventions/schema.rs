@@ -27,7 +27,7 @@ pub(crate) fn root() -> &'static Value {
 
 /// The validator for one kind of document.
 pub(crate) fn validator(kind: Kind) -> &'static Validator {
-    static VALIDATORS: [OnceLock<Validator>; 3] = [const { OnceLock::new() }; 3];
+    static VALIDATORS: [OnceLock<Validator>; 5] = [const { OnceLock::new() }; 5];
     VALIDATORS[kind as usize].get_or_init(|| {
         let mut schema = root().clone();
         if let Value::Object(schema) = &mut schema {
@@ -49,22 +49,28 @@ fn generate() -> Value {
     generator.subschema_for::<wire::Service>();
     generator.subschema_for::<wire::Stack>();
     generator.subschema_for::<wire::Member>();
+    generator.subschema_for::<wire::Helper>();
+    generator.subschema_for::<wire::Overrides>();
+    generator.subschema_for::<wire::HelperContainer>();
     generator.subschema_for::<wire::Spec>();
     let mut definitions = generator.take_definitions(true);
     for definition in definitions.values_mut() {
         tidy(definition);
     }
     let spec = definitions["Spec"]["properties"].clone();
+    let helper = definitions["HelperContainer"]["properties"].clone();
     for kind in Kind::ALL {
         let definition = &mut definitions[kind.name()];
         add_header(definition, kind);
-        if kind == Kind::Stack {
+        if matches!(kind, Kind::Stack | Kind::Overrides) {
             definition["properties"]["services"] = json!({
                 "type": "object",
                 "description": "Its services by name.",
                 "additionalProperties": { "$ref": "#/$defs/Member" }
             });
             require(definition, "services");
+        } else if kind == Kind::Helper {
+            add_properties(definition, &helper);
         } else {
             add_properties(definition, &spec);
         }
@@ -147,6 +153,9 @@ fn drop_null(map: &mut Map<String, Value>) {
             let only = only.clone();
             map.insert("type".to_owned(), only);
         }
+    }
+    if let Some(Value::Array(values)) = map.get_mut("enum") {
+        values.retain(|it| !it.is_null());
     }
     if let Some(Value::Array(branches)) = map.get_mut("anyOf") {
         branches.retain(|it| it["type"] != "null");

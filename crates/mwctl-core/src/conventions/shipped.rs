@@ -1,40 +1,65 @@
-//! The conventions that come with mwctl, as they stand under `conventions/services` in the source tree.
+//! The conventions and helper containers that come with mwctl, as they stand under
+//! `conventions/services` and `conventions/helpers` in the source tree.
 
 use std::path::Path;
 
 use super::document::{Document, parse};
 
-const FILES: [(&str, &str); 3] = [
-    (
-        "node.yaml",
-        include_str!("../../../../conventions/services/node.yaml"),
-    ),
-    (
-        "redis.yaml",
-        include_str!("../../../../conventions/services/redis.yaml"),
-    ),
-    (
-        "service-runner.yaml",
-        include_str!("../../../../conventions/services/service-runner.yaml"),
-    ),
-];
+macro_rules! files {
+    ($($folder:literal / $name:literal)*) => {
+        [$((
+            concat!($name, ".yaml"),
+            include_str!(concat!("../../../../conventions/", $folder, "/", $name, ".yaml")),
+        )),*]
+    };
+}
+
+const FILES: [(&str, &str); 22] = files! {
+    "services" / "container"
+    "services" / "cron"
+    "services" / "go"
+    "services" / "job"
+    "services" / "mariadb"
+    "services" / "mediawiki"
+    "services" / "memcached"
+    "services" / "node"
+    "services" / "php"
+    "services" / "postgres"
+    "services" / "python"
+    "services" / "python-asgi"
+    "services" / "python-wsgi"
+    "services" / "redis"
+    "services" / "rust"
+    "services" / "service-runner"
+    "services" / "static"
+    "services" / "worker"
+    "helpers" / "cache"
+    "helpers" / "log-collector"
+    "helpers" / "statsd-exporter"
+    "helpers" / "tls-proxy"
+};
 
 /// The shipped conventions. A test keeps them free of problems.
 pub fn shipped() -> Vec<Document> {
     FILES
         .iter()
-        .flat_map(|(name, text)| parse(&Path::new("shipped").join(name), text).0)
+        .flat_map(|(name, text)| parse(&Path::new("shipped").join(name), text).documents)
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::document::Parsed;
     use super::*;
 
     #[test]
     fn every_shipped_convention_is_without_problems() {
         for (name, text) in FILES {
-            let (documents, problems) = parse(Path::new(name), text);
+            let Parsed {
+                documents,
+                problems,
+                ..
+            } = parse(Path::new(name), text);
             assert_eq!(problems, []);
             assert_eq!(documents.len(), 1);
             let expected = name.trim_end_matches(".yaml");

@@ -10,10 +10,13 @@ use serde_json::{Number, Value};
 
 use super::nearest;
 use super::node::{At, Entry, Node, Tree};
-use crate::problem::Problem;
+use crate::problem::{Problem, Rule};
 
 /// How many steps a template may take: enough for any text, and no endless loop.
 const FUEL: u64 = 100_000;
+
+/// What makes a text a template.
+const MARKS: [&str; 3] = ["{{", "{%", "{#"];
 
 /// What templates may refer to.
 pub(crate) struct Context {
@@ -75,7 +78,7 @@ impl Context {
     }
 
     fn text(&self, text: &str) -> Result<Tree, Failure> {
-        if !["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) {
+        if !MARKS.iter().any(|mark| text.contains(mark)) {
             return Ok(Tree::Text(text.to_owned()));
         }
         let Some(expression) = only_expression(text) else {
@@ -145,6 +148,19 @@ impl Context {
     }
 }
 
+/// The names that a text's templates use, as in `facts.port`.
+pub(crate) fn names(text: &str) -> Vec<String> {
+    if !MARKS.iter().any(|mark| text.contains(mark)) {
+        return Vec::new();
+    }
+    let environment = Environment::new();
+    let template = environment.template_from_str(text);
+    let names = template.map(|template| template.undeclared_variables(true));
+    let mut names: Vec<String> = names.unwrap_or_default().into_iter().collect();
+    names.sort();
+    names
+}
+
 fn join(path: &str, step: &str) -> String {
     if path.is_empty() {
         step.to_owned()
@@ -185,7 +201,9 @@ impl Failure {
     }
 
     fn at(self, at: &At) -> Problem {
-        let problem = Problem::new(self.message).at(at.location());
+        let problem = Problem::new(self.message)
+            .rule(Rule::Template)
+            .at(at.location());
         match self.hint {
             Some(hint) => problem.hint(hint),
             None => problem,

@@ -12,10 +12,10 @@ use serde_json::{Number, Value};
 use serde_yaml::{DuplicateKeyPolicy, Error, MessageFormatter, Spanned, UserMessageFormatter};
 
 use super::node::{At, Entry, Node, Source, Tree};
-use crate::problem::Problem;
+use crate::problem::{Problem, Rule};
 
 /// The largest text that is read; a configuration that is larger is a mistake.
-const MAX_BYTES: usize = 16 << 20;
+pub(crate) const MAX_BYTES: usize = 16 << 20;
 /// How many nodes aliases may add.
 const MAX_ALIAS_NODES: usize = 100_000;
 
@@ -25,8 +25,7 @@ pub(crate) fn documents(file: &Path, text: &str) -> (Vec<Node>, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut nodes = Vec::new();
     if text.len() > MAX_BYTES {
-        let message = format!("the file has {} MiB; at most 16 are read", text.len() >> 20);
-        problems.push(Problem::new(message).at(At::start(&source).location()));
+        problems.push(too_large(text.len()).at(At::start(&source).location()));
         return (nodes, problems);
     }
     let options = serde_yaml::options! {
@@ -45,6 +44,14 @@ pub(crate) fn documents(file: &Path, text: &str) -> (Vec<Node>, Vec<Problem>) {
     (nodes, problems)
 }
 
+pub(crate) fn too_large(bytes: usize) -> Problem {
+    Problem::new(format!(
+        "the file has {} MiB; at most 16 are read",
+        bytes >> 20
+    ))
+    .rule(Rule::TooLarge)
+}
+
 /// Reads one value of JSON or YAML, told apart by the file's name. An empty text is an empty map.
 pub(crate) fn single(file: &Path, text: &str) -> Result<Node, Vec<Problem>> {
     let text = text.trim_start_matches('\u{feff}');
@@ -56,7 +63,8 @@ pub(crate) fn single(file: &Path, text: &str) -> Result<Node, Vec<Problem>> {
     }
     let (mut nodes, mut problems) = documents(file, text);
     if let Some(second) = nodes.get(1) {
-        let problem = Problem::new("only one document is expected in this file");
+        let problem =
+            Problem::new("only one document is expected in this file").rule(Rule::Document);
         problems.push(problem.at(second.at.location()));
     }
     if problems.is_empty() {
@@ -74,7 +82,9 @@ fn json(file: &Path, text: &str) -> Result<Node, Problem> {
         (at.line, at.column) = (error.line().max(1), error.column().max(1));
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or_default();
-        Problem::new(format!("not valid JSON: {message}")).at(at.location())
+        Problem::new(format!("not valid JSON: {message}"))
+            .rule(Rule::Syntax)
+            .at(at.location())
     })?;
     // JSON is YAML but for tabs between its tokens; inside its strings a tab is illegal. Only this
     // reading knows places, and where it fails after all, the value is what matters.
@@ -106,29 +116,47 @@ fn syntax(error: &Error, source: &Arc<Source>) -> Problem {
     at.length = 0;
     let line = source.text.lines().nth(at.line - 1).unwrap_or_default();
     let indent = line.len() - line.trim_start().len();
-    let (message, hint) = match error {
+    let (rule, message, hint) = match error {
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasReplayCounterOverflow { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. } => (
+            Rule::TooLarge,
             "the document grows too large or too deep to be read".to_owned(),
             Some("write out what the anchors stand for, or use fewer of them"),
         ),
         Error::UnknownAnchor { .. } => (
+            Rule::UnknownName,
             "the alias names an anchor that isn't defined above it".to_owned(),
             Some("define it with `&name` first, or quote a text that starts with `*`"),
         ),
         _ if line[..indent].contains('\t') => (
+            Rule::Syntax,
             "a tab can't indent YAML".to_owned(),
             Some("indent with spaces"),
         ),
+        other
+            if UserMessageFormatter
+                .format_message(other)
+                .contains("recursion limit") =>
+        {
+            (
+                Rule::TooLarge,
+                "the document is nested too deep to be read".to_owned(),
+                None,
+            )
+        }
         other => {
             let message = UserMessageFormatter.format_message(other);
-            (format!("not valid YAML: {}", message.escape_debug()), None)
+            (
+                Rule::Syntax,
+                format!("not valid YAML: {}", message.escape_debug()),
+                None,
+            )
         }
     };
-    let problem = Problem::new(message).at(at.location());
+    let problem = Problem::new(message).rule(rule).at(at.location());
     match hint {
         Some(hint) => problem.hint(hint),
         None => problem,
@@ -162,18 +190,29 @@ fn entries(
     let mut entries: Vec<Entry> = Vec::with_capacity(pairs.len());
     let mut lines = std::collections::HashMap::new();
     for (key, value) in pairs {
-        let at = place(key.referenced, source);
+        let (key_at, referenced) = (key.defined, key.referenced);
+        let at = place(referenced, source);
         let Key::Text(key) = key.value else {
             let problem = Problem::new("a key must be a text, not a map or list")
+                .rule(Rule::WrongType)
                 .hint("put a template into quotes: `\"{{ … }}\"`");
             problems.push(problem.at(at.location()));
             return None;
         };
         let value = node(value, source, problems);
         if let Some(line) = lines.insert(key.clone(), at.line) {
+            // Through an alias it is the same mistake once more.
+            if key_at != referenced {
+                continue;
+            }
             let message = format!("the key `{key}` is given twice");
             let hint = format!("it stands first in line {line}");
-            problems.push(Problem::new(message).hint(hint).at(at.location()));
+            problems.push(
+                Problem::new(message)
+                    .rule(Rule::DuplicateKey)
+                    .hint(hint)
+                    .at(at.location()),
+            );
             continue;
         }
         entries.push(Entry { key, at, value });

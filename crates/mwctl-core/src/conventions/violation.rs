@@ -9,13 +9,14 @@ use serde_json::Value;
 
 use super::node::{At, Node, Tree};
 use super::{nearest, schema};
-use crate::problem::Problem;
+use crate::problem::{Problem, Rule};
 
 pub(crate) fn problems(error: &ValidationError<'_>, tree: &Node) -> Vec<Problem> {
     let pointer = error.instance_path().as_str();
     let place = tree.place(pointer).location();
     let subject = subject(pointer);
-    let problem = |message: String| vec![Problem::new(message).at(place.clone())];
+    let of = |rule, message: String| vec![Problem::new(message).rule(rule).at(place.clone())];
+    let problem = |message: String| of(Rule::Value, message);
     match error.kind() {
         Violation::AdditionalProperties { unexpected } => unexpected
             .iter()
@@ -27,13 +28,16 @@ pub(crate) fn problems(error: &ValidationError<'_>, tree: &Node) -> Vec<Problem>
                 "" => format!("`{key}` is missing"),
                 _ => format!("{subject} lacks `{key}`"),
             };
-            problem(message)
+            of(Rule::MissingKey, message)
         }
         Violation::Type { kind } => {
             let found = tree
                 .pointer(pointer)
                 .map_or("nothing", |node| kind_of(&node.tree));
-            problem(format!("{subject} must be {}, not {found}", expected(kind)))
+            of(
+                Rule::WrongType,
+                format!("{subject} must be {}, not {found}", expected(kind)),
+            )
         }
         Violation::Enum { options } => {
             let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -48,6 +52,7 @@ pub(crate) fn problems(error: &ValidationError<'_>, tree: &Node) -> Vec<Problem>
         }
         Violation::Pattern { .. } => vec![
             Problem::new(format!("{subject} must be a whole number"))
+                .rule(Rule::WrongType)
                 .hint("write it without quotes, or as one template such as `\"{{ facts.port }}\"`")
                 .at(place.clone()),
         ],
@@ -57,21 +62,54 @@ pub(crate) fn problems(error: &ValidationError<'_>, tree: &Node) -> Vec<Problem>
     }
 }
 
+/// A key that isn't known.
+pub(crate) struct Misspelt {
+    /// The map it stands in, as a JSON pointer.
+    pub(crate) map: String,
+    /// The key as it is written.
+    pub(crate) key: String,
+    /// The key that was probably meant.
+    pub(crate) meant: Option<String>,
+}
+
+/// The keys that a violation is about, if it is about unknown ones.
+pub(crate) fn misspelt(error: &ValidationError<'_>, tree: &Node) -> Vec<Misspelt> {
+    let Violation::AdditionalProperties { unexpected } = error.kind() else {
+        return Vec::new();
+    };
+    let pointer = error.instance_path().as_str();
+    let known = vacant(pointer, error, tree);
+    let meant = |key: &str| nearest::nearest(key, &known).map(ToOwned::to_owned);
+    let keys = unexpected.iter().map(|key| Misspelt {
+        map: pointer.to_owned(),
+        key: key.clone(),
+        meant: meant(key),
+    });
+    keys.collect()
+}
+
 fn unknown_key(key: &str, pointer: &str, error: &ValidationError<'_>, tree: &Node) -> Problem {
     let map = tree.pointer(pointer).unwrap_or(tree);
     let at: &At = map.entry(key).map_or(&map.at, |entry| &entry.at);
-    let mut problem = Problem::new(format!("unknown key `{key}`")).at(at.location());
+    let mut problem = Problem::new(format!("unknown key `{key}`"))
+        .rule(Rule::UnknownKey)
+        .at(at.location());
+    problem.hint = nearest::hint(key, vacant(pointer, error, tree));
+    problem
+}
+
+/// The keys that the map at `pointer` may have and doesn't.
+fn vacant(pointer: &str, error: &ValidationError<'_>, tree: &Node) -> Vec<&'static str> {
+    let map = tree.pointer(pointer).unwrap_or(tree);
     let refused = error.schema_path().as_str();
     let parent = refused.rsplit_once('/').map_or("", |(parent, _)| parent);
     let known = schema::root()
         .pointer(&format!("{parent}/properties"))
         .and_then(Value::as_object);
-    let given = |word: &str| map.entry(word).is_some();
-    problem.hint = known.and_then(|known| {
-        let known = known.keys().map(String::as_str).filter(|word| !given(word));
-        nearest::hint(key, known)
-    });
-    problem
+    let keys = known.into_iter().flat_map(serde_json::Map::keys);
+    keys.map(String::as_str)
+        .filter(|word| map.entry(word).is_none())
+        .collect()
 }
 
 fn one_of(

@@ -11,13 +11,21 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub(crate) use container::{Build, Container, Helper, Mount, Port, Probe, Protocol, Resources};
+pub(crate) use container::{Build, Container, Mount, Port, Probe, Protocol, Reach, Resources};
 pub(crate) use scalar::{Condition, Need, PortReference, Scalar, Whole};
+pub(crate) use secret::Secret;
+pub(crate) use sidecar::{Helper, HelperContainer};
+pub(crate) use stack::{Overrides, PodSecurity, Stack};
 pub(crate) use work::{Dependencies, Develop, Source, Test};
+pub(crate) use workload::{Address, Concurrency, Isolation, Patch, Workload, WorkloadKind};
 
 mod container;
 mod scalar;
+mod secret;
+mod sidecar;
+mod stack;
 mod work;
+mod workload;
 
 /// A kind of service, which services follow: how it is recognised, how its pod is built, how it is
 /// developed and tested.
@@ -36,6 +44,9 @@ pub(crate) struct Convention {
     /// How a repository of this kind is recognised. Without it the convention must be named.
     #[serde(default)]
     pub(crate) recognise: Option<Recognise>,
+    /// Whether it takes the place of the shipped convention of its name. Default: false.
+    #[serde(default, rename = "override")]
+    pub(crate) replaces: bool,
 }
 
 /// One service in its repository, usually in `mwctl.yaml`: its name, the convention it follows, and
@@ -55,24 +66,6 @@ pub(crate) struct Service {
     pub(crate) convention: Option<String>,
 }
 
-/// Services that are deployed together into one namespace.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Stack {
-    /// The stack's name. Lower-case letters, digits and hyphens.
-    pub(crate) name: String,
-    /// One sentence on what the stack is for.
-    #[serde(default)]
-    #[expect(dead_code, reason = "documentation that only people read")]
-    pub(crate) description: Option<String>,
-    /// The namespace its objects live in. Default: the stack's name.
-    #[serde(default)]
-    pub(crate) namespace: Option<String>,
-    /// The release: objects are called `<service>-<release>`. Default: `local`.
-    #[serde(default)]
-    pub(crate) release: Option<String>,
-}
-
 /// One service of a stack. Its keys are a Service's; what stands here is merged over the Service
 /// that the repository describes.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -83,6 +76,11 @@ pub(crate) struct Member {
     #[serde(default)]
     #[expect(dead_code, reason = "read as a Service's, which has this key too")]
     pub(crate) convention: Option<String>,
+    /// The profiles that it belongs to: it is left out unless one of them is asked for, with
+    /// `--profile`. Default: it is always there.
+    #[serde(default)]
+    #[expect(dead_code, reason = "read from the tree, before its keys are merged")]
+    pub(crate) profiles: Vec<String>,
 }
 
 /// The keys that a Convention, a Service and a service of a Stack share. Maps are merged key by key,
@@ -99,10 +97,20 @@ pub(crate) struct Spec {
     pub(crate) facts: BTreeMap<String, Vec<Candidate>>,
     /// The container that is the service.
     pub(crate) container: Container,
-    /// Containers beside it in the same pod, by name.
-    pub(crate) helpers: BTreeMap<String, Helper>,
-    /// How many pods. Default: 1.
+    /// Containers beside it in the same pod, by name. One with the name of a known helper, such as
+    /// `statsd-exporter: {}`, is that helper; what stands here is merged over it.
+    pub(crate) helpers: BTreeMap<String, HelperContainer>,
+    /// What makes its pods. Default: a Deployment.
+    pub(crate) workload: Workload,
+    /// How many pods, for a Deployment and a StatefulSet. Default: 1.
     pub(crate) replicas: Option<Whole>,
+    /// Whether it speaks to the Kubernetes API, and gets an account and a token for that. What the
+    /// account may do is described under the stack's `manifests`. Default: false.
+    pub(crate) service_account: Option<bool>,
+    /// Annotations of its pods.
+    pub(crate) annotations: BTreeMap<String, Scalar>,
+    /// What is merged over its Kubernetes objects in the end, for what no key here says.
+    pub(crate) patches: Vec<Patch>,
     /// The service's own configuration file.
     pub(crate) config: Option<Config>,
     /// Other files that the container sees: absolute path to text. Templates are rendered.
@@ -116,7 +124,7 @@ pub(crate) struct Spec {
     pub(crate) secrets: BTreeMap<String, Secret>,
     /// Volumes by name, for `mounts`.
     pub(crate) volumes: BTreeMap<String, Volume>,
-    /// What the service may reach.
+    /// How it is reached, and what it may reach.
     pub(crate) network: Option<Network>,
     /// The services it needs, as names or as `{service, condition}`. A need that the stack doesn't
     /// define is added when a convention of that name needs no source, such as `redis`.
@@ -144,8 +152,8 @@ impl JsonSchema for Anything {
     }
 }
 
-/// How a repository of this kind is recognised: every condition of `all`, and one of `any` if there
-/// are any.
+/// How a repository of this kind is recognised: every condition of `all`, one of `any` if there are
+/// any, and none of `none`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Recognise {
@@ -153,6 +161,8 @@ pub(crate) struct Recognise {
     pub(crate) all: Vec<Sign>,
     /// Conditions of which one must hold.
     pub(crate) any: Vec<Sign>,
+    /// Conditions that speak against it.
+    pub(crate) none: Vec<Sign>,
 }
 
 /// Something that a repository of this kind has.
@@ -199,18 +209,6 @@ pub(crate) struct Config {
     pub(crate) settings_at: Option<String>,
 }
 
-/// Where a private setting comes from.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Secret {
-    /// The value itself; for local throw-away values only.
-    #[serde(default)]
-    pub(crate) value: Option<Scalar>,
-    /// The environment variable that holds it where mwctl runs.
-    #[serde(default)]
-    pub(crate) environment: Option<String>,
-}
-
 /// A directory beside the image.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -218,14 +216,24 @@ pub(crate) struct Volume {
     /// How much it may hold, as in `1Gi`. With a size it is kept when the pod goes, until
     /// `mwctl down --volumes`; without one it goes with the pod.
     pub(crate) size: Option<Scalar>,
+    /// Whether it holds a certificate for the service's names and its key, as `tls.crt` and
+    /// `tls.key`. They are made at the first deployment and kept in a Secret. Default: false.
+    pub(crate) certificate: Option<bool>,
 }
 
-/// What the service may reach.
+/// How the service is reached, and what it may reach.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Network {
-    /// The only outgoing connections that are allowed, beside name resolution and what `needs`
-    /// names. Without this key all are allowed.
+    /// `clusterIP`: by an address of the cluster; `nodePort`: by a port of each node too; `headless`:
+    /// by the addresses of its pods. Default: `clusterIP`.
+    pub(crate) address: Address,
+    /// The port of the nodes, with `address: nodePort`. Default: the cluster chooses.
+    pub(crate) node_port: Option<Whole>,
+    /// `strict`: outgoing connections are limited to name resolution, what `needs` names, and
+    /// `egress`; `open`: they aren't. Default: the stack's; `strict` where `egress` is given.
+    pub(crate) isolation: Option<Isolation>,
+    /// Outgoing connections that are allowed beside name resolution and what `needs` names.
     pub(crate) egress: Option<Vec<Egress>>,
 }
 

@@ -1,12 +1,12 @@
-//! Configuration: one ConfigMap of a service's files, one Secret of its private settings, and how
-//! both reach the containers.
+//! Configuration: the ConfigMaps of a service's files, the Secrets of its private settings and of its
+//! certificates, and how they reach the containers.
 //!
 //! Directories are mounted whole, since a file mounted by `subPath` never changes in a running pod.
 //! The one exception is a file in a directory that holds other things too, the application's or one
 //! of the system's: mounting that directory would hide them. (A change of either kind replaces the
 //! pods anyway, by the checksum in their annotations.)
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{
@@ -17,22 +17,26 @@ use sha2::{Digest, Sha256};
 
 use super::label::{hash, object_name, shorten};
 use super::workload::metadata;
-use crate::model::{ConfigFile, Container, Image, Service, Stack};
+use crate::model::{ConfigFile, Container, Image, Service, Stack, VolumeKind};
 
 /// The pod annotations that replace the pods when configuration changes.
 const CONFIGURATION_CHECKSUM: &str = "checksum/configuration";
 const SECRETS_CHECKSUM: &str = "checksum/secrets";
+const TLS_CHECKSUM: &str = "checksum/tls-config";
 
-/// The ConfigMap of a service's files; `None` where it has none.
-pub(super) fn config_map(stack: &Stack, service: &Service, worktree: &str) -> Option<ConfigMap> {
-    if service.files.is_empty() {
-        return None;
-    }
-    Some(ConfigMap {
-        metadata: metadata(stack, service, config_name(stack, service), worktree),
-        data: Some(data(service)),
-        ..Default::default()
-    })
+/// The helper whose configuration has a checksum of its own.
+const TLS_PROXY: &str = "tls-proxy";
+
+/// The ConfigMaps of a service's files.
+pub(super) fn config_maps(stack: &Stack, service: &Service, worktree: &str) -> Vec<ConfigMap> {
+    let maps: BTreeSet<&str> = service.files.iter().map(|file| file.map.as_str()).collect();
+    maps.into_iter()
+        .map(|map| ConfigMap {
+            metadata: metadata(stack, service, config_name(stack, service, map), worktree),
+            data: Some(data(service, map)),
+            ..Default::default()
+        })
+        .collect()
 }
 
 /// The Secret of a service's private settings; `None` where it has none.
@@ -43,7 +47,7 @@ pub(super) fn secret(stack: &Stack, service: &Service, worktree: &str) -> Option
     let data = service
         .secrets
         .iter()
-        .map(|(key, value)| (key.clone(), ByteString(value.reveal().as_bytes().to_vec())));
+        .map(|(key, value)| (key.clone(), ByteString(value.text().as_bytes().to_vec())));
     Some(Secret {
         metadata: metadata(stack, service, secret_name(stack, service), worktree),
         data: Some(data.collect()),
@@ -52,17 +56,59 @@ pub(super) fn secret(stack: &Stack, service: &Service, worktree: &str) -> Option
     })
 }
 
-/// The checksums of both, as pod annotations.
+/// The Secrets of a service's certificates, `None` where it has none yet.
+pub(super) fn certificates(stack: &Stack, service: &Service, worktree: &str) -> Vec<Secret> {
+    let volumes = service.volumes.iter();
+    volumes
+        .filter(|volume| volume.kind == VolumeKind::Certificate)
+        .map(|volume| {
+            let name = certificate_name(stack, service, &volume.name);
+            let pair = service.certificates.get(&volume.name);
+            let data = [
+                ("tls.crt", pair.map(|pair| pair.certificate.as_str())),
+                ("tls.key", pair.map(|pair| pair.key.reveal())),
+            ];
+            let data = data.map(|(key, text)| {
+                let bytes = text.unwrap_or_default().as_bytes().to_vec();
+                (key.to_owned(), ByteString(bytes))
+            });
+            Secret {
+                metadata: metadata(stack, service, name, worktree),
+                data: Some(data.into()),
+                type_: Some("kubernetes.io/tls".to_owned()),
+                ..Default::default()
+            }
+        })
+        .collect()
+}
+
+/// The checksums of files, of a proxy's among them, and of secrets, as pod annotations.
 pub(super) fn checksums(service: &Service) -> BTreeMap<String, String> {
     let mut checksums = BTreeMap::new();
-    if !service.files.is_empty() {
-        checksums.insert(CONFIGURATION_CHECKSUM.to_owned(), checksum(data(service)));
-    }
-    if !service.secrets.is_empty() {
-        let pairs = service
-            .secrets
-            .iter()
-            .map(|(key, value)| (key.clone(), value.reveal().to_owned()));
+    let mut add = |name: &str, own: &dyn Fn(&ConfigFile) -> bool| {
+        let files = service.files.iter().filter(|file| own(file));
+        let pairs = files.map(|file| {
+            (
+                format!("{}:{}", file.container, file.path),
+                file.text.clone(),
+            )
+        });
+        let pairs: BTreeMap<String, String> = pairs.collect();
+        if !pairs.is_empty() {
+            checksums.insert(name.to_owned(), checksum(pairs));
+        }
+    };
+    add(CONFIGURATION_CHECKSUM, &|file| file.container != TLS_PROXY);
+    add(TLS_CHECKSUM, &|file| file.container == TLS_PROXY);
+    let pairs = service
+        .secrets
+        .iter()
+        .map(|(key, value)| (key.clone(), value.text().to_owned()));
+    let certificates = service.certificates.iter();
+    let certificates =
+        certificates.map(|(volume, pair)| (volume.clone(), pair.certificate.clone()));
+    let pairs: BTreeMap<String, String> = pairs.chain(certificates).collect();
+    if !pairs.is_empty() {
         checksums.insert(SECRETS_CHECKSUM.to_owned(), checksum(pairs));
     }
     checksums
@@ -88,6 +134,9 @@ pub(super) fn environment(
         Some(earlier) => *earlier = variable,
         None => variables.push(variable),
     };
+    for (name, value) in neighbours(stack, service) {
+        set(plain(&name, &value));
+    }
     for (name, value) in &container.environment {
         set(plain(name, value));
     }
@@ -100,6 +149,25 @@ pub(super) fn environment(
         }
     }
     variables
+}
+
+/// Where the services are that this one needs, under the names that Kubernetes itself gives such
+/// variables. Kubernetes' own are there only for services that were made before the pod, and never
+/// for those without an address of the cluster.
+fn neighbours(stack: &Stack, service: &Service) -> Vec<(String, String)> {
+    let needed = service.needs.iter();
+    needed
+        .filter_map(|need| stack.services.get(&need.service))
+        .filter_map(|other| Some((other, other.port()?)))
+        .flat_map(|(other, port)| {
+            let host = object_name(stack, other);
+            let name = host.to_uppercase().replace(['-', '.'], "_");
+            [
+                (format!("{name}_SERVICE_HOST"), host),
+                (format!("{name}_SERVICE_PORT"), port.number.to_string()),
+            ]
+        })
+        .collect()
 }
 
 fn private(name: &str, secret: &str) -> EnvVar {
@@ -149,23 +217,30 @@ struct Directory<'a> {
     path: &'a str,
     /// The container that sees it.
     container: &'a str,
+    /// The ConfigMap that holds it, as what stands behind the service's name.
+    map: &'a str,
     /// Its files.
     files: Vec<&'a ConfigFile>,
 }
 
 fn directories(service: &Service) -> Vec<Directory<'_>> {
-    let mut grouped: BTreeMap<(&str, &str), Vec<&ConfigFile>> = BTreeMap::new();
+    let mut grouped: BTreeMap<(&str, &str, &str), Vec<&ConfigFile>> = BTreeMap::new();
     for file in &service.files {
-        let key = (file.container.as_str(), parent(&file.path));
+        let key = (
+            file.container.as_str(),
+            parent(&file.path),
+            file.map.as_str(),
+        );
         grouped.entry(key).or_default().push(file);
     }
     grouped
         .into_iter()
         .enumerate()
-        .map(|(index, ((container, path), files))| Directory {
+        .map(|(index, ((container, path, map), files))| Directory {
             volume: format!("config-{index}"),
             path,
             container,
+            map,
             files,
         })
         .collect()
@@ -179,7 +254,7 @@ pub(super) fn volumes(stack: &Stack, service: &Service) -> Vec<Volume> {
         .map(|directory| Volume {
             name: directory.volume,
             config_map: Some(ConfigMapVolumeSource {
-                name: config_name(stack, service),
+                name: config_name(stack, service, directory.map),
                 items: Some(
                     directory
                         .files
@@ -244,11 +319,10 @@ fn is_within(path: &str, directory: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn data(service: &Service) -> BTreeMap<String, String> {
+fn data(service: &Service, map: &str) -> BTreeMap<String, String> {
     let keys = keys(service);
-    service
-        .files
-        .iter()
+    let files = service.files.iter().filter(|file| file.map == map);
+    files
         .map(|file| {
             let key = &keys[&(file.container.as_str(), file.path.as_str())];
             (key.clone(), file.text.clone())
@@ -306,10 +380,16 @@ fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-fn config_name(stack: &Stack, service: &Service) -> String {
-    shorten(&format!("{}-config", object_name(stack, service)))
+fn config_name(stack: &Stack, service: &Service, map: &str) -> String {
+    shorten(&format!("{}-{map}", object_name(stack, service)))
 }
 
-fn secret_name(stack: &Stack, service: &Service) -> String {
+/// The name of the Secret with a certificate.
+pub(crate) fn certificate_name(stack: &Stack, service: &Service, volume: &str) -> String {
+    shorten(&format!("{}-{volume}", object_name(stack, service)))
+}
+
+/// The name of the Secret with a service's private settings.
+pub(crate) fn secret_name(stack: &Stack, service: &Service) -> String {
     shorten(&format!("{}-secret-config", object_name(stack, service)))
 }

@@ -22,8 +22,8 @@ pub use self::command::{AGENT_DIRECTORY, RUN_DIRECTORY, command_of};
 use self::command::{APPLICATION, VOLUMES};
 use super::label::{FORM, Form, NAME, ROLE, container_name, stack_labels};
 use super::network::containers;
-use super::{Object, config, pod, storage, workload};
-use crate::model::{Develop, Service, Stack};
+use super::{Object, config, patch, pod, storage, workload};
+use crate::model::{Develop, Service, Stack, VolumeKind, Workload};
 use crate::problem::Problem;
 
 /// The first port tried for the agent's answer to the readiness probe: in the range that neither the
@@ -54,7 +54,7 @@ pub fn agent_config_map(stack: &Stack, agent: &AgentBundle<'_>, worktree: &str) 
     let mut labels = stack_labels(stack, worktree);
     labels.insert(ROLE.to_owned(), "agent".to_owned());
     let bytes = |bytes: &[u8]| ByteString(bytes.to_vec());
-    Object::ConfigMap(ConfigMap {
+    Object::new(&ConfigMap {
         metadata: ObjectMeta {
             name: Some(agent.config_map_name()),
             namespace: Some(stack.namespace.clone()),
@@ -87,7 +87,7 @@ pub fn develop_form(
 ) -> Result<Vec<Object>, Problem> {
     let develop = developed(service)?;
     let command = command_of(service, image_command)?;
-    let mut deployment: Deployment = workload::deployment(stack, service, image, worktree);
+    let mut deployment = planned(stack, service, image, worktree)?;
     if let Some(labels) = &mut deployment.metadata.labels {
         labels.insert(FORM.to_owned(), Form::Develop.as_str().to_owned());
     }
@@ -118,8 +118,25 @@ pub fn develop_form(
     }
     Ok(vec![
         agent_config_map(stack, agent, worktree),
-        Object::Deployment(Box::new(deployment)),
+        Object::new(&deployment),
     ])
+}
+
+/// The planned Deployment with what the user merges over it.
+fn planned(
+    stack: &Stack,
+    service: &Service,
+    image: &str,
+    worktree: &str,
+) -> Result<Deployment, Problem> {
+    let planned = workload::workload(stack, service, image, worktree);
+    serde_json::from_value(patch::patched(service, planned).to_value()).map_err(|error| {
+        let name = &service.name;
+        Problem::new(format!(
+            "the Deployment of `{name}` with its patches makes no sense: {error}"
+        ))
+        .hint(format!("correct `patches` of `{name}` in `mwctl.yaml`"))
+    })
 }
 
 /// A pod for one run of the tests.
@@ -171,7 +188,7 @@ pub fn test_pod(
     main.readiness_probe = None;
     Ok(vec![
         agent_config_map(stack, agent, worktree),
-        Object::Pod(Box::new(Pod {
+        Object::new(&Pod {
             metadata: ObjectMeta {
                 name: Some(test.name.to_owned()),
                 namespace: Some(stack.namespace.clone()),
@@ -180,7 +197,7 @@ pub fn test_pod(
             },
             spec: Some(spec),
             status: None,
-        })),
+        }),
     ])
 }
 
@@ -190,12 +207,24 @@ fn test_volumes(stack: &Stack, service: &Service) -> Vec<Volume> {
     service
         .volumes
         .iter()
-        .map(|volume| storage::temporary(&volume.name))
+        .map(|volume| match volume.kind {
+            VolumeKind::Persistent { .. } => storage::temporary(&volume.name),
+            _ => storage::volume(stack, service, volume),
+        })
         .chain(config::volumes(stack, service))
         .collect()
 }
 
 fn developed(service: &Service) -> Result<&Develop, Problem> {
+    if service.workload != Workload::Deployment {
+        let (name, kind) = (&service.name, service.workload.kind());
+        let problem = Problem::new(format!(
+            "`{name}` can't be developed or tested: it is a {kind}, and only a Deployment can"
+        ));
+        return Err(problem.hint(format!(
+            "write `workload: {{kind: deployment}}` for `{name}` into `mwctl.yaml` while you work on it"
+        )));
+    }
     service.develop.as_ref().ok_or_else(|| {
         Problem::new(format!(
             "`{}` can't be developed: it has no source",
@@ -228,7 +257,8 @@ fn readiness(health: u16) -> KubeProbe {
             ..Default::default()
         }),
         period_seconds: Some(1),
-        failure_threshold: Some(1),
+        // Not 1: a restart in place is over before the neighbours would have heard of it.
+        failure_threshold: Some(2),
         ..Default::default()
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::model::{
-    Build, Check, Condition, ConfigFile, Container, Dependencies, Develop, Image, Mount, Need,
-    Network, Port, Probe, Protocol, Resources, Secret, Service, Source, Stack, Test, Volume,
-    VolumeKind,
+    Admission, Build, Check, Condition, ConfigFile, Container, Dependencies, Develop, Image, Mount,
+    Need, Network, Port, Probe, Protocol, Reach, Resources, Secret, SecretSource, Service, Source,
+    Stack, Test, Volume, VolumeKind, Workload,
 };
 use crate::name::{ServiceName, StackName};
 
@@ -21,6 +21,8 @@ pub(crate) fn stack() -> Stack {
         name: StackName::new("math").expect("a fixture's name is legal"),
         namespace: "math".to_owned(),
         release: "main".to_owned(),
+        admission: Admission::default(),
+        manifests: Vec::new(),
         services: [mathoid(), redis()]
             .into_iter()
             .map(|service| (service.name.clone(), service))
@@ -47,9 +49,14 @@ pub(crate) fn service(service: &str, port: u16) -> Service {
         image: Image::Reference(format!("registry.example/{service}:1")),
         main: container("main", port),
         helpers: Vec::new(),
+        workload: Workload::Deployment,
         replicas: 1,
+        account: false,
+        annotations: BTreeMap::new(),
+        patches: Vec::new(),
         files: Vec::new(),
         secrets: BTreeMap::new(),
+        certificates: BTreeMap::new(),
         volumes: Vec::new(),
         network: Network::default(),
         needs: Vec::new(),
@@ -63,6 +70,7 @@ pub(crate) fn service(service: &str, port: u16) -> Service {
 pub(crate) fn container(name: &str, port: u16) -> Container {
     Container {
         name: name.to_owned(),
+        plain_name: false,
         image: None,
         command: Vec::new(),
         working_directory: None,
@@ -70,6 +78,7 @@ pub(crate) fn container(name: &str, port: u16) -> Container {
             name: "http".to_owned(),
             number: port,
             protocol: Protocol::Tcp,
+            reach: Reach::Service,
         }],
         environment: Vec::new(),
         readiness: None,
@@ -125,8 +134,13 @@ fn mathoid() -> Service {
         path: "/etc/mathoid/config.yaml".to_owned(),
         text: "num_workers: 0\n".to_owned(),
         container: "main".to_owned(),
+        map: "config".to_owned(),
     }];
-    mathoid.secrets = [("API_KEY".to_owned(), Secret::new("hunter2"))].into();
+    mathoid.secrets = [(
+        "API_KEY".to_owned(),
+        SecretSource::Given(Secret::new("hunter2")),
+    )]
+    .into();
     mathoid.needs = vec![Need {
         service: name("redis"),
         condition: Condition::Ready,

@@ -20,6 +20,8 @@ pub const WORKTREE: &str = "mwctl/worktree";
 pub const FORM: &str = "mwctl/form";
 /// The label of objects that serve `mwctl` itself rather than a service.
 pub const ROLE: &str = "mwctl/role";
+/// The label of objects that were described elsewhere and belong to no service.
+pub const RAW: &str = "mwctl/manifest";
 /// The annotation with the hash of what was applied last.
 pub const APPLIED: &str = "mwctl/applied";
 
@@ -62,11 +64,13 @@ pub fn object_name(stack: &Stack, service: &Service) -> String {
 }
 
 /// What a container is called in the pod: the main one like the object, a helper with its own name
-/// behind that.
+/// behind that, or with its own name alone.
 pub fn container_name(stack: &Stack, service: &Service, container: &Container) -> String {
     let object = object_name(stack, service);
     if container.name == service.main.name {
         object
+    } else if container.plain_name {
+        container.name.clone()
     } else {
         shorten(&format!("{object}-{}", container.name))
     }

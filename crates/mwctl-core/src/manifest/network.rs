@@ -1,4 +1,4 @@
-//! A service's address and who may talk to whom: its Service and its NetworkPolicy.
+//! A service's address and who may talk to whom: its Services and its NetworkPolicy.
 
 use std::collections::BTreeSet;
 
@@ -10,40 +10,74 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::label::{object_name, route, selector};
+use super::label::{object_name, route, selector, shorten};
 use super::workload::metadata;
-use crate::model::{Container, Egress, Port, Protocol, Service, Stack};
+use crate::model::{Address, Container, Egress, Port, Protocol, Reach, Service, Stack};
 
 /// The port of name resolution.
 const DNS: u16 = 53;
-/// The longest name of a port.
-const MAX_PORT_NAME: usize = 15;
 
-/// A service's Service, with the main container's ports first; `None` where nothing listens.
-pub(super) fn service(stack: &Stack, service: &Service, worktree: &str) -> Option<KubeService> {
-    let ports = ports(service);
-    if ports.is_empty() {
-        return None;
+/// A service's Services: its own, with the main container's ports first, and one for each other name
+/// that some of its ports are reached by. None where nothing listens.
+pub(super) fn services(stack: &Stack, service: &Service, worktree: &str) -> Vec<KubeService> {
+    let object = object_name(stack, service);
+    let mut named: Vec<(Option<&str>, Vec<&Port>)> = Vec::new();
+    for port in ports(service) {
+        let name = match &port.reach {
+            Reach::Service => None,
+            Reach::Named(name) => Some(name.as_str()),
+            Reach::Cluster | Reach::Pod => continue,
+        };
+        match named.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, ports)) => ports.push(port),
+            None => named.push((name, vec![port])),
+        }
     }
-    Some(KubeService {
-        metadata: metadata(stack, service, object_name(stack, service), worktree),
-        spec: Some(ServiceSpec {
-            type_: Some("ClusterIP".to_owned()),
-            selector: Some(route(stack, service)),
-            ports: Some(service_ports(service)),
-            ..Default::default()
-        }),
-        status: None,
-    })
+    named
+        .into_iter()
+        .map(|(suffix, ports)| {
+            let (name, prefix) = match suffix {
+                None => (object.clone(), None),
+                Some(suffix) => (
+                    shorten(&format!("{object}-{suffix}")),
+                    Some(object.as_str()),
+                ),
+            };
+            let mut spec = ServiceSpec {
+                type_: Some("ClusterIP".to_owned()),
+                selector: Some(route(stack, service)),
+                ports: Some(service_ports(&ports, prefix)),
+                ..Default::default()
+            };
+            if suffix.is_none() {
+                address(&service.network.address, &mut spec);
+            }
+            KubeService {
+                metadata: metadata(stack, service, name, worktree),
+                spec: Some(spec),
+                status: None,
+            }
+        })
+        .collect()
+}
+
+fn address(address: &Address, spec: &mut ServiceSpec) {
+    match address {
+        Address::ClusterIp => {}
+        Address::Headless => spec.cluster_ip = Some("None".to_owned()),
+        Address::NodePort { port } => {
+            spec.type_ = Some("NodePort".to_owned());
+            if let Some(first) = spec.ports.as_mut().and_then(|ports| ports.first_mut()) {
+                first.node_port = port.map(i32::from);
+            }
+        }
+    }
 }
 
 /// A service's NetworkPolicy: in on its ports alone, out as it says.
 pub(super) fn policy(stack: &Stack, service: &Service, worktree: &str) -> NetworkPolicy {
     let network = &service.network;
-    let ports: Vec<_> = ports(service)
-        .into_iter()
-        .map(|port| policy_port(port.number, port.protocol))
-        .collect();
+    let ports: Vec<_> = reachable(service).collect();
     // A rule without ports would allow every port; no rule at all allows none.
     let ingress = if ports.is_empty() {
         Vec::new()
@@ -72,7 +106,7 @@ pub(super) fn policy(stack: &Stack, service: &Service, worktree: &str) -> Networ
     }
 }
 
-/// What may go out: name resolution, and what is named. Whatever would give a rule an empty `to` is
+/// What may go out: name resolution, what the service needs, and what is named. Whatever would give a rule an empty `to` is
 /// left out, since that allows everything.
 fn egress(stack: &Stack, service: &Service) -> Vec<NetworkPolicyEgressRule> {
     let dns = NetworkPolicyEgressRule {
@@ -84,16 +118,22 @@ fn egress(stack: &Stack, service: &Service) -> Vec<NetworkPolicyEgressRule> {
         ]),
     };
     let mut rules = vec![dns];
-    for target in &service.network.egress {
+    let needed = service.needs.iter();
+    let needed = needed.map(|need| Egress::Service(need.service.clone()));
+    let stated = service.network.egress.iter().cloned();
+    let mut targets: Vec<Egress> = Vec::new();
+    for target in needed.chain(stated) {
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+    for target in &targets {
         let (peer, ports) = match target {
             Egress::Service(name) => {
                 let Some(other) = stack.services.get(name) else {
                     continue;
                 };
-                let ports: Vec<_> = ports(other)
-                    .into_iter()
-                    .map(|port| policy_port(port.number, port.protocol))
-                    .collect();
+                let ports: Vec<_> = reachable(other).collect();
                 if ports.is_empty() {
                     continue;
                 }
@@ -141,13 +181,26 @@ fn ports(service: &Service) -> Vec<&Port> {
         .collect()
 }
 
-fn service_ports(service: &Service) -> Vec<ServicePort> {
+/// The ports that can be reached from outside the pod.
+fn reachable(service: &Service) -> impl Iterator<Item = NetworkPolicyPort> {
+    let ports = ports(service).into_iter();
+    ports
+        .filter(|port| port.reach != Reach::Pod)
+        .map(|port| policy_port(port.number, port.protocol))
+}
+
+/// The ports of a Service. Where it isn't the service's own, their names say whose they are.
+fn service_ports(ports: &[&Port], prefix: Option<&str>) -> Vec<ServicePort> {
     let mut names = BTreeSet::new();
-    ports(service)
-        .into_iter()
+    ports
+        .iter()
         .map(|port| {
-            let name = if names.insert(port.name.clone()) {
-                port.name.clone()
+            let name = match prefix {
+                Some(prefix) => shorten(&format!("{prefix}-{}", port.name)),
+                None => port.name.clone(),
+            };
+            let name = if names.insert(name.clone()) {
+                name
             } else {
                 // Two containers may both call a port `http`; in the Service names are unique.
                 let name = format!("{}-{}", port.number, protocol(port.protocol).to_lowercase());
@@ -155,7 +208,7 @@ fn service_ports(service: &Service) -> Vec<ServicePort> {
                 name
             };
             ServicePort {
-                name: Some(name.chars().take(MAX_PORT_NAME).collect()),
+                name: Some(name),
                 port: i32::from(port.number),
                 target_port: Some(IntOrString::Int(i32::from(port.number))),
                 protocol: Some(protocol(port.protocol).to_owned()),

@@ -3,21 +3,14 @@
 //! Printing or serialising an `Object` hides what a Secret holds; only `to_value` reveals it.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::fmt;
 
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{
-    ConfigMap, Namespace, PersistentVolumeClaim, Pod, Secret, Service,
-};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use k8s_openapi::{Metadata, Resource};
+use k8s_openapi::Resource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::label::{APPLIED, FORM, Form, NAME};
+use super::label::{APPLIED, FORM, Form, NAME, RAW};
 use crate::name::ServiceName;
 
 /// What stands in the place of a secret value.
@@ -38,14 +31,28 @@ pub struct ObjectId {
 }
 
 /// The order in which kinds are applied: what is used comes before what uses it.
-const ORDER: [&str; 8] = [
+const ORDER: [&str; 22] = [
     "Namespace",
+    "CustomResourceDefinition",
+    "StorageClass",
+    "ResourceQuota",
+    "LimitRange",
+    "ServiceAccount",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
     "ConfigMap",
     "Secret",
     "PersistentVolumeClaim",
     "NetworkPolicy",
     "Service",
+    "PodDisruptionBudget",
+    "DaemonSet",
+    "StatefulSet",
     "Deployment",
+    "Job",
+    "CronJob",
     "Pod",
 ];
 
@@ -93,127 +100,85 @@ impl fmt::Display for ObjectId {
     }
 }
 
-/// An object of one of the kinds that we make.
+/// One object, of whatever kind.
 #[derive(Clone, PartialEq)]
-pub enum Object {
-    /// The stack's namespace.
-    Namespace(Namespace),
-    /// Configuration files, or the agent.
-    ConfigMap(ConfigMap),
-    /// Private settings.
-    Secret(Secret),
-    /// A volume that outlives its pods.
-    PersistentVolumeClaim(PersistentVolumeClaim),
-    /// Who may talk to whom.
-    NetworkPolicy(NetworkPolicy),
-    /// A service's address.
-    Service(Service),
-    /// A service's pods.
-    Deployment(Box<Deployment>),
-    /// A single pod, for tests.
-    Pod(Box<Pod>),
-}
-
-macro_rules! each {
-    ($object:expr, $inner:ident => $answer:expr) => {
-        match $object {
-            Object::Namespace($inner) => $answer,
-            Object::ConfigMap($inner) => $answer,
-            Object::Secret($inner) => $answer,
-            Object::PersistentVolumeClaim($inner) => $answer,
-            Object::NetworkPolicy($inner) => $answer,
-            Object::Service($inner) => $answer,
-            Object::Deployment($inner) => $answer,
-            Object::Pod($inner) => $answer,
-        }
-    };
+pub struct Object {
+    id: ObjectId,
+    value: Value,
 }
 
 impl Object {
+    /// A typed object, which has a name.
+    pub(crate) fn new<K: Resource + Serialize>(object: &K) -> Self {
+        let value =
+            serde_json::to_value(object).expect("the keys of Kubernetes objects are strings");
+        Self::from_value(value).expect("a typed object says what it is, and ours have names")
+    }
+
+    /// An object as somebody else described it; `None` where it lacks `apiVersion`, `kind` or a name.
+    pub fn from_value(value: Value) -> Option<Self> {
+        let id = ObjectId::of(&value)?;
+        Some(Self { id, value })
+    }
+
     /// Where it is found.
     pub fn id(&self) -> ObjectId {
-        fn kind<K: Resource>() -> (&'static str, &'static str) {
-            (K::API_VERSION, K::KIND)
-        }
-        let (api_version, kind) = match self {
-            Self::Namespace(_) => kind::<Namespace>(),
-            Self::ConfigMap(_) => kind::<ConfigMap>(),
-            Self::Secret(_) => kind::<Secret>(),
-            Self::PersistentVolumeClaim(_) => kind::<PersistentVolumeClaim>(),
-            Self::NetworkPolicy(_) => kind::<NetworkPolicy>(),
-            Self::Service(_) => kind::<Service>(),
-            Self::Deployment(_) => kind::<Deployment>(),
-            Self::Pod(_) => kind::<Pod>(),
-        };
-        let metadata = self.metadata();
-        ObjectId {
-            api_version: api_version.to_owned(),
-            kind: kind.to_owned(),
-            namespace: metadata.namespace.clone(),
-            name: metadata.name.clone().unwrap_or_default(),
-        }
+        self.id.clone()
     }
 
-    /// Its metadata.
-    pub fn metadata(&self) -> &ObjectMeta {
-        each!(self, object => object.metadata())
+    /// Whether it is of the kind `K`.
+    pub fn is<K: Resource>(&self) -> bool {
+        self.id.kind == K::KIND && self.id.api_version == K::API_VERSION
     }
 
-    fn metadata_mut(&mut self) -> &mut ObjectMeta {
-        each!(self, object => object.metadata_mut())
+    /// A label of it.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.value
+            .get("metadata")?
+            .get("labels")?
+            .get(key)?
+            .as_str()
     }
 
     /// The service it belongs to; `None` for what belongs to the stack.
     pub fn service(&self) -> Option<ServiceName> {
-        let name = self.metadata().labels.as_ref()?.get(NAME)?;
-        ServiceName::new(name.as_str()).ok()
+        service_of(&self.value)
     }
 
     /// The form that its label says it has.
     pub fn form(&self) -> Form {
-        let labels = self.metadata().labels.as_ref();
-        labels
-            .and_then(|labels| labels.get(FORM))
-            .and_then(|form| Form::parse(form))
+        self.label(FORM)
+            .and_then(Form::parse)
             .unwrap_or(Form::Planned)
     }
 
     /// The whole object as the API takes it, secrets revealed.
     pub fn to_value(&self) -> Value {
-        each!(self, object => serde_json::to_value(object))
-            .expect("the keys of Kubernetes objects are strings")
+        self.value.clone()
     }
 
     /// The object as it may be shown: a Secret's values are replaced by [`HIDDEN`].
     pub fn to_shown(&self) -> Value {
         let mut value = self.to_value();
-        if matches!(self, Self::Secret(_)) {
-            for field in ["data", "stringData"] {
-                for (_, hidden) in value
-                    .get_mut(field)
-                    .and_then(Value::as_object_mut)
-                    .into_iter()
-                    .flatten()
-                {
-                    *hidden = Value::String(HIDDEN.to_owned());
-                }
-            }
-        }
+        hide(&mut value);
         value
     }
 
     /// The hash of what is applied, without the annotation that carries it.
     pub fn fingerprint(&self) -> String {
-        let mut plain = self.clone();
-        let annotations = &mut plain.metadata_mut().annotations;
-        if let Some(map) = annotations {
-            map.remove(APPLIED);
-            if map.is_empty() {
-                *annotations = None;
+        let mut plain = self.value.clone();
+        if let Some(metadata) = plain.get_mut("metadata").and_then(Value::as_object_mut)
+            && let Some(annotations) = metadata
+                .get_mut("annotations")
+                .and_then(Value::as_object_mut)
+        {
+            annotations.shift_remove(APPLIED);
+            if annotations.is_empty() {
+                metadata.shift_remove("annotations");
             }
         }
-        // `k8s-openapi` writes fields in one order and maps sorted: equal objects give equal texts.
-        hex::encode(&Sha256::digest(plain.to_value().to_string().as_bytes())[..16])
+        // Fields stand in one order: equal objects give equal texts.
+        hex::encode(&Sha256::digest(plain.to_string().as_bytes())[..16])
     }
 
     /// The same object with the annotation that says what was applied. This is what goes to the
@@ -221,11 +186,35 @@ impl Object {
     #[must_use]
     pub fn stamped(mut self) -> Self {
         let hash = self.fingerprint();
-        self.metadata_mut()
-            .annotations
-            .get_or_insert_with(BTreeMap::new)
-            .insert(APPLIED.to_owned(), hash);
+        let annotations = &mut self.value["metadata"]["annotations"];
+        if !annotations.is_object() {
+            *annotations = Value::Object(serde_json::Map::new());
+        }
+        annotations[APPLIED] = Value::String(hash);
         self
+    }
+}
+
+/// The service that an object belongs to, wanted or live. What was described elsewhere belongs to
+/// none, though it may have such a label for purposes of its own.
+pub(crate) fn service_of(object: &Value) -> Option<ServiceName> {
+    let labels = object.get("metadata")?.get("labels")?;
+    if labels.get(RAW).is_some() {
+        return None;
+    }
+    ServiceName::new(labels.get(NAME)?.as_str()?).ok()
+}
+
+/// Replaces what a Secret holds by [`HIDDEN`]; other objects stay as they are.
+pub fn hide(object: &mut Value) {
+    if object.get("kind").and_then(Value::as_str) != Some("Secret") {
+        return;
+    }
+    for field in ["data", "stringData"] {
+        let values = object.get_mut(field).and_then(Value::as_object_mut);
+        for (_, hidden) in values.into_iter().flatten() {
+            *hidden = Value::String(HIDDEN.to_owned());
+        }
     }
 }
 

@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use super::fixture::{container, images, name, service, stack};
 use super::*;
+
+mod kinds;
+mod production;
 use crate::model::{Condition, ConfigFile, Egress, Need, Stack};
 
 const AGENT: AgentBundle<'static> = AgentBundle {
@@ -26,12 +29,10 @@ fn find(objects: &[Object], shown: &str) -> Value {
     found.unwrap_or_else(|| panic!("no {shown}")).to_value()
 }
 
-fn deployment(objects: &[Object]) -> &Deployment {
-    let mut deployments = objects.iter().filter_map(|object| match object {
-        Object::Deployment(deployment) => Some(&**deployment),
-        _ => None,
-    });
-    deployments.next().expect("there is a Deployment")
+fn deployment(objects: &[Object]) -> Deployment {
+    let found = objects.iter().find(|object| object.is::<Deployment>());
+    let found = found.expect("there is a Deployment").to_value();
+    serde_json::from_value(found).expect("it is one")
 }
 
 #[test]
@@ -91,10 +92,16 @@ fn a_variable_that_is_set_twice_has_the_later_value_once() {
     let objects = rendered(&stack);
     let value = find(&objects, "deployment/mathoid-main");
     let env = &value["spec"]["template"]["spec"]["containers"][0]["env"];
-    assert_eq!(env.as_array().unwrap().len(), 3);
+    let all = |name: &str| -> Vec<&Value> {
+        let variables = env.as_array().unwrap().iter();
+        variables
+            .filter(|variable| variable["name"] == name)
+            .collect()
+    };
     assert_eq!(env[0]["name"], "SERVICE_IDENTIFIER");
-    assert_eq!(env[1]["value"], "development");
-    assert!(env[2]["valueFrom"]["secretKeyRef"].is_object());
+    assert_eq!(all("NODE_ENV")[0]["value"], "development");
+    assert!(all("API_KEY")[0]["valueFrom"]["secretKeyRef"].is_object());
+    assert_eq!((all("NODE_ENV").len(), all("API_KEY").len()), (1, 1));
 }
 
 #[test]
@@ -117,6 +124,7 @@ fn files_of_one_directory_share_a_volume_and_files_beside_others_hide_nothing() 
         path: path.to_owned(),
         text: path.to_owned(),
         container: container.to_owned(),
+        map: "config".to_owned(),
     };
     let mathoid = stack.services.get_mut("mathoid").unwrap();
     mathoid.helpers.push(container("exporter", 9102));
@@ -270,7 +278,7 @@ fn the_develop_form_keeps_what_can_not_be_changed_in_place() {
         let spec = deployment.spec.clone().unwrap();
         (spec.selector, spec.strategy.unwrap().type_)
     };
-    assert_eq!(immutable(planned), immutable(developed));
+    assert_eq!(immutable(&planned), immutable(&developed));
 }
 
 #[test]

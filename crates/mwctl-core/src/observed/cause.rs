@@ -4,13 +4,15 @@
 //! containers come the scheduler, whoever should have made the pod, and the readiness check.
 
 mod ended;
+mod refused;
 mod waiting;
+mod words;
 
 use serde::Serialize;
 
-use super::{ContainerState, ObservedContainer, ObservedPod, Warning};
-use crate::manifest::Form;
-use crate::model::{Check, Service};
+use super::{ContainerState, Observed, ObservedContainer, ObservedPod, Progress, Warning};
+use crate::manifest::{Form, workload_id};
+use crate::model::{Check, Condition, Service, Stack};
 
 /// Why a service doesn't run.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -42,9 +44,10 @@ impl Cause {
 
 /// Finds out why `service` doesn't run; `None` where nothing speaks against it.
 ///
-/// `last_lines` are the last lines that its container wrote: of the one before, where it was
+/// `stack` tells which services there are, for names that nobody has. `last_lines` are the last lines that its container wrote: of the one before, where it was
 /// started again.
 pub fn diagnose(
+    stack: &Stack,
     service: &Service,
     pods: &[ObservedPod],
     warnings: &[Warning],
@@ -61,11 +64,43 @@ pub fn diagnose(
     let unready = || pods.iter().filter(|pod| !pod.ready);
     unready()
         .flat_map(|pod| &pod.containers)
-        .find_map(|container| of_container(service, container, &about_pods, last_lines))
+        .find_map(|container| {
+            let cause = of_container(service, container, &about_pods, last_lines)?;
+            Some(words::sharpened(stack, service, cause, last_lines))
+        })
         .or_else(|| unready().find_map(|pod| unschedulable(service, pod)))
         .or_else(|| mount(service, &about_pods))
-        .or_else(|| creation(service, &pods, warnings))
-        .or_else(|| unready().find_map(|pod| readiness(service, pod, &about_pods, last_lines)))
+        .or_else(|| refused::cause(service, &pods, warnings))
+        .or_else(|| {
+            let cause =
+                unready().find_map(|pod| unhealthy(service, pod, &about_pods, last_lines))?;
+            Some(words::sharpened(stack, service, cause, last_lines))
+        })
+}
+
+/// What a service waits for that isn't there yet; `None` where nothing is missing.
+pub fn waits_for(stack: &Stack, service: &Service, observed: &Observed) -> Option<Cause> {
+    let missing = service.needs.iter().find(|need| {
+        let reached = stack.services.get(&need.service).map(|other| {
+            let progress = observed.progress(&workload_id(stack, other));
+            match need.condition {
+                Condition::Ready | Condition::Completed => progress >= Progress::Ready,
+                Condition::Started => progress >= Progress::Started,
+                Condition::Eventually => true,
+            }
+        });
+        reached == Some(false)
+    })?;
+    let (name, needed) = (&service.name, &missing.service);
+    let state = match missing.condition {
+        Condition::Completed => "hasn't run to its end",
+        Condition::Started => "hasn't started",
+        Condition::Ready | Condition::Eventually => "isn't ready",
+    };
+    Some(Cause::new(
+        format!("`{name}` waits for `{needed}`, which {state}"),
+        format!("mwctl status {needed}"),
+    ))
 }
 
 fn of_container(
@@ -107,6 +142,18 @@ fn unschedulable(service: &Service, pod: &ObservedPod) -> Option<Cause> {
                 "lower `container.resources.requests` of `{name}` in `mwctl.yaml`, or stop something: `mwctl status`"
             ),
         )
+    } else if lower.contains("free ports") {
+        Cause::new(
+            format!("a port of the node that `{name}` wants is used already"),
+            format!(
+                "take `hostPort` out of the `patches` of `{name}`, or stop what uses it: `kubectl get pods --all-namespaces --output wide`"
+            ),
+        )
+    } else if lower.contains("node affinity") || lower.contains("node selector") {
+        Cause::new(
+            format!("no node is of the kind that `{name}` wants"),
+            "kubectl get nodes --show-labels",
+        )
     } else if lower.contains("persistentvolumeclaim") {
         Cause::new(
             format!("the volume of `{name}` isn't there"),
@@ -123,51 +170,32 @@ fn unschedulable(service: &Service, pod: &ObservedPod) -> Option<Cause> {
 
 fn mount(service: &Service, warnings: &[&Warning]) -> Option<Cause> {
     // Others are of the first second only: the kubelet hasn't seen the ConfigMap yet.
-    let warning = warnings
-        .iter()
-        .find(|w| w.reason == "FailedMount" && w.message.contains("not found"))?;
-    Some(
-        Cause::new(
-            format!("a volume of `{}` can't be mounted", service.name),
-            format!("mwctl up {}", service.name),
-        )
-        .because([&warning.message]),
-    )
+    let warning = warnings.iter().find(|w| {
+        let lost = [
+            "not found",
+            "non-existent config key",
+            "references non-existent",
+        ];
+        matches!(w.reason.as_str(), "FailedMount" | "FailedAttachVolume")
+            && lost.iter().any(|words| w.message.contains(words))
+    })?;
+    let name = &service.name;
+    let summary = match after(&warning.message, "non-existent config key: ") {
+        Some(key) => format!("a volume of `{name}` wants the key `{key}`, which isn't there"),
+        None => format!("a volume of `{name}` can't be mounted"),
+    };
+    Some(Cause::new(summary, format!("mwctl up {name}")).because([&warning.message]))
 }
 
-/// A pod that was never made: a quota, or a policy of the namespace, forbids it.
-fn creation(service: &Service, pods: &[&ObservedPod], warnings: &[Warning]) -> Option<Cause> {
-    if pods.iter().any(|pod| pod.form != Form::Test) {
-        return None;
-    }
-    let prefix = format!("{}-", service.name);
-    let warning = warnings
-        .iter()
-        .find(|w| w.reason == "FailedCreate" && w.name.starts_with(&prefix))?;
-    let name = &service.name;
-    let cause = if warning.message.contains("exceeded quota") {
-        Cause::new(
-            format!("the namespace's quota leaves no room for `{name}`"),
-            format!(
-                "lower `container.resources` of `{name}` in `mwctl.yaml`, or look at `kubectl describe quota`"
-            ),
-        )
-    } else if warning.message.contains("PodSecurity") {
-        Cause::new(
-            format!("the namespace's Pod Security level doesn't admit `{name}`"),
-            format!("mwctl render {name}"),
-        )
-    } else {
-        Cause::new(
-            format!("the cluster refuses to make the pod of `{name}`"),
-            format!("mwctl render {name}"),
-        )
-    };
-    Some(cause.because([&warning.message]))
+/// The word behind `mark` in a message.
+fn after<'a>(message: &'a str, mark: &str) -> Option<&'a str> {
+    let rest = message.split_once(mark)?.1;
+    let word = rest.split(|c: char| c.is_whitespace() || c == ',').next()?;
+    (!word.is_empty()).then_some(word)
 }
 
 /// A container that runs but doesn't answer.
-fn readiness(
+fn unhealthy(
     service: &Service,
     pod: &ObservedPod,
     warnings: &[&Warning],
@@ -177,10 +205,17 @@ fn readiness(
         .iter()
         .rev()
         .find(|w| w.name == pod.name && w.reason == "Unhealthy")?;
+    let starting = warning.message.starts_with("Startup probe failed");
+    let kind = if starting { "startup" } else { "readiness" };
     let name = &service.name;
     let logs = format!("mwctl logs {name}");
     let message = &warning.message;
-    let check = service.main.readiness.as_ref().map(|probe| &probe.check);
+    let probe = if starting {
+        &service.main.startup
+    } else {
+        &service.main.readiness
+    };
+    let check = probe.as_ref().map(|probe| &probe.check);
     let port = match check {
         Some(Check::Http { port, .. } | Check::Tcp { port }) => Some(*port),
         Some(Check::Exec { .. }) | None => service.port().map(|port| port.number),
@@ -199,19 +234,16 @@ fn readiness(
         )
     } else if let Some(status) = status_code(message) {
         Cause::new(
-            format!("`{name}` runs, but answers {status} to its readiness check `GET {path}`"),
+            format!("`{name}` runs, but answers {status} to its {kind} check `GET {path}`"),
             logs,
         )
     } else if message.contains("deadline exceeded") || message.contains("timeout") {
         Cause::new(
-            format!("`{name}` runs, but doesn't answer its readiness check in time"),
+            format!("`{name}` runs, but doesn't answer its {kind} check in time"),
             logs,
         )
     } else {
-        Cause::new(
-            format!("`{name}` runs, but its readiness check fails"),
-            logs,
-        )
+        Cause::new(format!("`{name}` runs, but its {kind} check fails"), logs)
     };
     Some(cause.because([message]).because(last_lines))
 }

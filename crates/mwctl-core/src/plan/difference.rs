@@ -4,7 +4,7 @@
 //! Lists of things with a name are compared by that name, since the server keeps an order of its own
 //! when several managers add to a list; other lists are compared as they stand.
 
-mod quantity;
+pub(super) mod quantity;
 
 use serde_json::Value;
 
@@ -103,7 +103,7 @@ fn compare_lists(path: &str, wanted: &[Value], live: &[Value], found: &mut Vec<D
 }
 
 /// The field that tells a list's items apart: a volume may be mounted twice, but not in one place.
-fn key_of(item: &Value) -> Option<&'static str> {
+pub(super) fn key_of(item: &Value) -> Option<&'static str> {
     ["mountPath", "name", "key"]
         .into_iter()
         .find(|key| item.get(key).is_some_and(Value::is_string))

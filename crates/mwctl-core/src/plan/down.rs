@@ -2,15 +2,18 @@
 
 use super::judge::is_going;
 use super::owner::Owner;
-use super::prune::{is_own, service_of};
+use super::prune::is_own;
 use super::step::Steps;
 use super::{Action, Hold, HoldKind, Plan};
-use crate::manifest::ObjectId;
+use crate::manifest::{ObjectId, service_of};
 use crate::model::Stack;
 use crate::observed::Observed;
 
-/// What every namespace has of its own.
-const BORN_WITH_A_NAMESPACE: &str = "kube-root-ca.crt";
+/// What every namespace has of its own: kind and name.
+const BORN_WITH_A_NAMESPACE: [(&str, &str); 2] = [
+    ("ConfigMap", "kube-root-ca.crt"),
+    ("ServiceAccount", "default"),
+];
 
 /// Decides what has to be deleted so that nothing of the stack is left; with `volumes` its data too.
 ///
@@ -25,7 +28,8 @@ pub fn down(observed: &Observed, stack: &Stack, worktree: &str, volumes: bool) -
     for (id, live) in observed.objects.iter().rev() {
         if !is_own(&owner, live) {
             let made = live.pointer("/metadata/ownerReferences").is_some();
-            if !made && id.name != BORN_WITH_A_NAMESPACE {
+            let born = BORN_WITH_A_NAMESPACE.contains(&(id.kind.as_str(), id.name.as_str()));
+            if !made && !born {
                 staying.push(id);
             }
             continue;

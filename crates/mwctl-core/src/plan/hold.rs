@@ -36,6 +36,8 @@ pub enum HoldKind {
     Waiting,
     /// Services wait for each other; one of the needs is ignored.
     Cycle,
+    /// What can't be changed in place is deleted and made anew: it is gone in between.
+    Replaced,
 }
 
 impl HoldKind {
@@ -43,7 +45,7 @@ impl HoldKind {
     pub fn is_obstacle(self) -> bool {
         match self {
             Self::Foreign | Self::Waiting => true,
-            Self::Namespace | Self::Developing | Self::Data | Self::Cycle => false,
+            Self::Namespace | Self::Developing | Self::Data | Self::Cycle | Self::Replaced => false,
         }
     }
 }
@@ -60,6 +62,23 @@ impl Hold {
                 "end `mwctl develop {service}`, or type `mwctl develop --stop {service}`"
             )),
         }
+    }
+
+    /// An object is deleted and made anew, which people notice: pods stop first, an address changes.
+    pub(super) fn replaced(service: &ServiceName, object: &ObjectId, reason: &str) -> Option<Self> {
+        let meanwhile = match object.kind.as_str() {
+            "Deployment" | "DaemonSet" => "its pods stop before the new ones start",
+            "StatefulSet" => "its pods stop before the new ones start; their volumes stay",
+            "Service" => "its address changes",
+            _ => return None,
+        };
+        Some(Self {
+            kind: HoldKind::Replaced,
+            service: Some(service.clone()),
+            object: Some(object.clone()),
+            reason: format!("`{object}` {reason}; {meanwhile}"),
+            hint: None,
+        })
     }
 
     /// A service waits for one that is stopped.

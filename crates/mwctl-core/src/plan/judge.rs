@@ -1,12 +1,13 @@
 //! What is to become of one wanted object, given what stands under its name.
 
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Secret};
 use serde_json::Value;
 
 use super::difference::{Difference, differences, zero};
 use super::owner::{Owner, Ownership};
 use super::{Hold, HoldKind, PlanOptions};
 use crate::manifest::{APPLIED, Object, ObjectId, ROLE};
-use crate::observed::Observed;
+use crate::observed::{Observed, has_failed};
 
 /// What is to become of an object.
 pub(super) enum Verdict {
@@ -47,6 +48,9 @@ impl Judge<'_> {
         if is_going(live) {
             return Verdict::Replace("is being deleted".to_owned());
         }
+        if id.kind == "Job" && has_failed(live) {
+            return Verdict::Replace("has failed before".to_owned());
+        }
         self.compare(object, &id, live)
     }
 
@@ -62,10 +66,10 @@ impl Judge<'_> {
     fn compare(&self, object: &Object, id: &ObjectId, live: &Value) -> Verdict {
         let wanted = object.to_value();
         let found = differences(&wanted, live);
-        let shown = reason(&found, matches!(object, Object::Secret(_)));
+        let shown = reason(&found, object.is::<Secret>());
         if let Some(field) = immutable(object, &wanted, live, &found) {
             let reason = format!("can't be changed in place: {}", shown.unwrap_or(field));
-            if matches!(object, Object::PersistentVolumeClaim(_)) && !self.options.volumes {
+            if object.is::<PersistentVolumeClaim>() && !self.options.volumes {
                 return Verdict::Hold(Hold::data(
                     object.service(),
                     id,
@@ -94,8 +98,7 @@ impl Judge<'_> {
 
 /// Whether somebody else brought the very agent that is wanted: it never changes, so it serves both.
 fn is_same_agent(object: &Object, live: &Value) -> bool {
-    let labels = object.metadata().labels.as_ref();
-    let is_agent = labels.is_some_and(|labels| labels.contains_key(ROLE));
+    let is_agent = object.label(ROLE).is_some();
     let wanted = object.to_value();
     let equal = |field: &str| wanted.get(field) == live.get(field);
     is_agent && equal("immutable") && equal("binaryData") && !is_going(live)
@@ -107,7 +110,7 @@ pub(super) fn is_going(live: &Value) -> bool {
 }
 
 fn foreign(object: &Object, id: &ObjectId, ownership: &Ownership, going: bool) -> Hold {
-    let namespace = matches!(object, Object::Namespace(_));
+    let namespace = object.is::<Namespace>();
     let (kind, rest, hint) = match (namespace, going) {
         (true, false) => (HoldKind::Namespace, "; it is used as it is", None),
         (true, true) => (
@@ -142,20 +145,34 @@ fn immutable(
         wanted.is_some_and(|wanted| live.is_some_and(|live| live != wanted))
     };
     let touches = |prefix: &str| found.iter().any(|d| d.path.starts_with(prefix));
-    let (is, field) = match object {
+    let first = |fields: &[&'static str]| {
+        let found = fields.iter().copied().find(|field| touches(field));
+        (found.is_some(), found.unwrap_or_default())
+    };
+    let never = live.get("immutable").is_some_and(|value| !zero(value));
+    let (is, field) = match object.id().kind.as_str() {
         // Labels that only the live selector has count too: apply would take them out of it.
-        Object::Deployment(_) => (differs("/spec/selector/matchLabels"), "spec.selector"),
-        Object::ConfigMap(_) | Object::Secret(_)
-            if live.get("immutable").is_some_and(|value| !zero(value)) =>
-        {
-            let data = ["data", "binaryData", "immutable"];
-            (data.iter().any(|field| touches(field)), "data")
-        }
-        Object::Secret(_) => (differs("/type"), "type"),
-        Object::PersistentVolumeClaim(_) | Object::Pod(_) => (touches("spec"), "spec"),
+        "Deployment" | "DaemonSet" => (differs("/spec/selector/matchLabels"), "spec.selector"),
+        "StatefulSet" if differs("/spec/selector/matchLabels") => (true, "spec.selector"),
+        "StatefulSet" => first(&[
+            "spec.serviceName",
+            "spec.volumeClaimTemplates",
+            "spec.podManagementPolicy",
+        ]),
+        "Job" => first(&["spec.template", "spec.completions", "spec.completionMode"]),
+        "Service" => (is_headless(wanted) != is_headless(live), "spec.clusterIP"),
+        "ConfigMap" | "Secret" if never => first(&["data", "binaryData", "immutable"]),
+        "Secret" => (differs("/type"), "type"),
+        "RoleBinding" | "ClusterRoleBinding" => first(&["roleRef"]),
+        "PersistentVolumeClaim" | "Pod" => (touches("spec"), "spec"),
         _ => (false, ""),
     };
     is.then(|| format!("`{field}` differs"))
+}
+
+/// Whether a Service has no address of its own.
+fn is_headless(service: &Value) -> bool {
+    service.pointer("/spec/clusterIP").and_then(Value::as_str) == Some("None")
 }
 
 /// The most telling difference in words, and how many more there are.

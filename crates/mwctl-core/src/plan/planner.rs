@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Service};
+
 use super::judge::{Judge, Verdict};
 use super::order::blocking_needs;
 use super::step::Steps;
 use super::{Action, Desired, Hold, Plan};
-use crate::manifest::{Form, Object, ObjectId};
-use crate::model::Condition;
+use crate::manifest::{Form, Object, ObjectId, workload_id};
+use crate::model::{Condition, Workload};
 use crate::name::ServiceName;
 use crate::observed::Progress;
 
@@ -106,7 +108,7 @@ impl<'a> Planner<'a> {
         let mut base = Base::default();
         for (object, verdict) in verdicts {
             let steps = self.carry_out(object, verdict, None, &base.namespace, &[]);
-            if matches!(object, Object::Namespace(_)) {
+            if object.is::<Namespace>() {
                 base.namespace.extend(steps);
             } else {
                 base.others.extend(steps);
@@ -123,13 +125,18 @@ impl<'a> Planner<'a> {
             holds: Vec::new(),
             developed: false,
         };
+        let stack = self.desired.stack;
+        let workload = stack
+            .services
+            .get(name)
+            .map(|service| workload_id(stack, service));
         let own = |object: &&Object| object.service().as_ref() == Some(name);
         for object in self.desired.objects.iter().filter(own) {
             let id = object.id();
             let verdict = self.judge.judge(object);
             if let Verdict::Hold(hold) = verdict {
                 part.holds.push(hold);
-            } else if !matches!(object, Object::Deployment(_)) {
+            } else if workload.as_ref() != Some(&id) {
                 part.others.push((object, verdict));
             } else if self.keeps_developing(name, object) {
                 part.developed = true;
@@ -152,8 +159,7 @@ impl<'a> Planner<'a> {
     /// A claim that is replaced has to be let go of first: its deletion waits for the pods.
     fn free_volumes(&self, part: &mut Part<'_>) {
         let is_replaced = |(object, verdict): &(&Object, Verdict)| {
-            matches!(object, Object::PersistentVolumeClaim(_))
-                && matches!(verdict, Verdict::Replace(_))
+            object.is::<PersistentVolumeClaim>() && matches!(verdict, Verdict::Replace(_))
         };
         if !part.others.iter().any(is_replaced) {
             return;
@@ -197,6 +203,9 @@ impl<'a> Planner<'a> {
         let objects = || part.workload.iter().chain(part.others.iter().rev());
         for (object, verdict) in objects() {
             if let Verdict::Replace(reason) = verdict {
+                self.plan
+                    .holds
+                    .extend(Hold::replaced(name, &object.id(), reason));
                 let mut after = namespace.clone();
                 after.extend(removed.last());
                 let delete = Action::Delete { id: object.id() };
@@ -208,7 +217,7 @@ impl<'a> Planner<'a> {
         configured.extend(self.delivered.get(name));
         for (object, verdict) in &part.others {
             let steps = self.carry_out(object, verdict, Some(name), namespace, &removed);
-            if matches!(object, Object::Service(_)) {
+            if object.is::<Service>() {
                 self.reached
                     .insert((name.clone(), Milestone::Addressed), steps.clone());
             }
@@ -290,7 +299,9 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let milestones: &[Milestone] = match need.condition {
-                Condition::Ready => &[Milestone::Addressed, Milestone::Ready],
+                Condition::Ready | Condition::Completed => {
+                    &[Milestone::Addressed, Milestone::Ready]
+                }
                 Condition::Started => &[Milestone::Addressed, Milestone::Started],
                 Condition::Eventually => &[],
             };
@@ -304,6 +315,18 @@ impl<'a> Planner<'a> {
 
     /// Waits until a workload is ready, and before that until it runs, if somebody needs only that.
     fn await_workload(&mut self, name: &ServiceName, id: &ObjectId, applied: &[usize]) {
+        let services = &self.desired.stack.services;
+        let kind = services.get(name).map(|service| &service.workload);
+        if matches!(kind, Some(Workload::CronJob { .. })) {
+            // It runs when its time comes: there is nothing to wait for.
+            self.reached
+                .insert((name.clone(), Milestone::Ready), applied.to_vec());
+            return;
+        }
+        let last = match kind {
+            Some(Workload::Job(_)) => Condition::Completed,
+            _ => Condition::Ready,
+        };
         let progress = if applied.is_empty() {
             self.judge.observed.progress(id)
         } else {
@@ -314,6 +337,7 @@ impl<'a> Planner<'a> {
             Progress::Missing if self.judge.observed.objects.contains_key(id) => "changes",
             Progress::Missing => "is new",
             Progress::Starting => "is still starting",
+            Progress::Started if last == Condition::Completed => "runs, and has yet to end",
             Progress::Started => "runs, but isn't ready",
         };
         let mut await_condition = |condition: Condition, milestone: Milestone| {
@@ -333,6 +357,6 @@ impl<'a> Planner<'a> {
         if started_is_needed && progress < Progress::Started {
             await_condition(Condition::Started, Milestone::Started);
         }
-        await_condition(Condition::Ready, Milestone::Ready);
+        await_condition(last, Milestone::Ready);
     }
 }

@@ -8,7 +8,7 @@ use super::judge::is_going;
 use super::owner::Owner;
 use super::step::Steps;
 use super::{Action, Desired, Hold, HoldKind, Plan, PlanOptions};
-use crate::manifest::{Form, NAME, Object, ObjectId, ROLE};
+use crate::manifest::{Form, Object, ObjectId, ROLE, service_of};
 use crate::name::ServiceName;
 use crate::observed::{Observed, label};
 
@@ -30,6 +30,7 @@ impl Prune<'_> {
         for (id, live) in self.observed.objects.iter().rev() {
             let service = service_of(live);
             if wanted.contains(id)
+                || Self::is_made_by_wanted(id, &wanted)
                 || !self.is_asked(service.as_ref())
                 || !is_own(self.owner, live)
                 || is_going(live)
@@ -55,6 +56,21 @@ impl Prune<'_> {
     /// With some services asked for, only what belongs to these is looked at.
     fn is_asked(&self, service: Option<&ServiceName>) -> bool {
         self.options.services.is_empty() || service.is_some_and(|name| self.selected.contains(name))
+    }
+
+    /// Whether it is a claim that a wanted StatefulSet made for one of its pods: it is called
+    /// `<volume>-<set>-<number>`.
+    fn is_made_by_wanted(id: &ObjectId, wanted: &BTreeSet<ObjectId>) -> bool {
+        let Some((rest, number)) = id.name.rsplit_once('-') else {
+            return false;
+        };
+        id.kind == "PersistentVolumeClaim"
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && wanted.iter().any(|set| {
+                set.kind == "StatefulSet"
+                    && set.namespace == id.namespace
+                    && rest.ends_with(&format!("-{}", set.name))
+            })
     }
 
     /// Whether it serves a develop form or a test that goes on. A test's pod is taken down by the test.
@@ -105,11 +121,6 @@ impl Prune<'_> {
             _ => None,
         }
     }
-}
-
-/// The service that an object's label names.
-pub(super) fn service_of(live: &Value) -> Option<ServiceName> {
-    ServiceName::new(label(live, NAME)?).ok()
 }
 
 /// Whether an object is ours, and not what a controller made from something of ours.

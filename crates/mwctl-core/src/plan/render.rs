@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Action, Plan};
+use super::{Action, Hold, HoldKind, Plan};
 use crate::model::Condition;
 
 /// The text of a plan, without colours, each line with its end.
@@ -23,7 +23,11 @@ pub fn text(plan: &Plan) -> String {
             .expect("a string takes any text");
     }
     for hold in &plan.holds {
-        writeln!(text, "held: {}", hold.reason).expect("a string takes any text");
+        let word = match hold.kind {
+            HoldKind::Replaced => "warning",
+            _ => "held",
+        };
+        writeln!(text, "{word}: {}", hold.reason).expect("a string takes any text");
         if let Some(hint) = &hold.hint {
             writeln!(text, "      {hint}").expect("a string takes any text");
         }
@@ -43,6 +47,7 @@ pub fn describe(action: &Action) -> (&'static str, String) {
             let until = match condition {
                 Condition::Ready => "ready",
                 Condition::Started => "started",
+                Condition::Completed => "completed",
                 Condition::Eventually => "described",
             };
             ("await", format!("{service} {until}"))
@@ -62,8 +67,14 @@ pub fn summary(plan: &Plan) -> String {
     } else {
         parts.push(count(plan.steps.len(), "step", "steps"));
     }
-    if !plan.holds.is_empty() {
-        parts.push(format!("{} held", plan.holds.len()));
+    let replaced = |hold: &&Hold| hold.kind == HoldKind::Replaced;
+    let warnings = plan.holds.iter().filter(replaced).count();
+    let held = plan.holds.len() - warnings;
+    if held > 0 {
+        parts.push(format!("{held} held"));
+    }
+    if warnings > 0 {
+        parts.push(count(warnings, "warning", "warnings"));
     }
     if plan.unchanged > 0 {
         parts.push(format!(

@@ -224,9 +224,10 @@ fn a_namespace_that_was_there_before_is_used_as_it_is() {
 
 #[test]
 fn what_is_no_longer_wanted_goes_but_data_stays_unless_asked_for() {
-    let mut world = World::running(stack());
+    let mut both = stack();
+    both.services.get_mut("mathoid").unwrap().needs.clear();
+    let mut world = World::running(both);
     world.stack.services.remove("redis");
-    world.service("mathoid").needs.clear();
     let plan = world.plan();
     insta::assert_snapshot!(render::text(&plan));
     world.options.volumes = true;
@@ -539,4 +540,62 @@ fn a_plan_as_json_names_action_reason_and_order() {
     assert_eq!(applied["kind"], "Deployment");
     *applied = json!("…");
     insta::assert_json_snapshot!(plan);
+}
+
+#[test]
+fn a_set_of_pods_is_replaced_and_its_data_stays() {
+    let mut described = stack();
+    let redis = described.services.get_mut("redis").unwrap();
+    redis.workload = crate::model::Workload::StatefulSet;
+    let mut world = World::running(described);
+    // The claim that the controller made for the first pod, from the set's own description.
+    let set = world.live("statefulset/redis-main").clone();
+    let mut claim = set["spec"]["volumeClaimTemplates"][0].clone();
+    claim["apiVersion"] = "v1".into();
+    claim["kind"] = "PersistentVolumeClaim".into();
+    claim["metadata"]["name"] = "data-redis-main-0".into();
+    claim["metadata"]["namespace"] = "math".into();
+    let id = crate::manifest::ObjectId::of(&claim).unwrap();
+    world.observed.objects.insert(id, claim);
+    assert!(world.plan().is_empty(), "{:?}", steps(&world.plan()));
+    world.service("redis").volumes[0].kind = crate::model::VolumeKind::Persistent {
+        size: "2Gi".to_owned(),
+    };
+    let plan = world.plan();
+    let steps = steps(&plan);
+    assert!(
+        steps.contains(&"delete statefulset/redis-main".to_owned()),
+        "{steps:?}"
+    );
+    assert!(
+        !steps.iter().any(|step| step.contains("claim")),
+        "{steps:?}"
+    );
+    assert!(render::text(&plan).contains("their volumes stay"));
+}
+
+#[test]
+fn a_job_that_failed_is_tried_again_and_one_that_ended_is_left() {
+    let mut described = stack();
+    let run = crate::model::Run {
+        retries: 1,
+        deadline_seconds: None,
+    };
+    let mathoid = described.services.get_mut("mathoid").unwrap();
+    mathoid.workload = crate::model::Workload::Job(run);
+    let mut world = World::running(described);
+    let done = serde_json::json!([{ "type": "Complete", "status": "True" }]);
+    world.live("job/mathoid-main")["status"]["conditions"] = done;
+    assert!(world.plan().is_empty(), "{:?}", steps(&world.plan()));
+    let failed = serde_json::json!([{ "type": "Failed", "status": "True" }]);
+    world.live("job/mathoid-main")["status"]["conditions"] = failed;
+    let steps = steps(&world.plan());
+    assert!(
+        steps.contains(&"delete job/mathoid-main".to_owned()),
+        "{steps:?}"
+    );
+    assert!(
+        steps.contains(&"await mathoid completed".to_owned()),
+        "{steps:?}"
+    );
 }

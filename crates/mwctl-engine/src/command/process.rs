@@ -8,16 +8,18 @@ use async_trait::async_trait;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 
+use super::guard::{Guard, Guarded};
 use super::{Command, CommandError, CommandRunner, Input, Line, OnLine, Output, tail};
 
 /// How much of a program's standard error is kept.
 const KEPT: usize = 64 * 1024;
 
-/// Runs programs on this machine, found on PATH.
+/// Runs programs on this machine, found on PATH. None outlives the run, not even a killed one.
 #[derive(Clone, Debug, Default)]
 pub struct ProcessRunner {
     environment: Vec<(String, String)>,
     removed: Vec<String>,
+    guard: Guard,
 }
 
 impl ProcessRunner {
@@ -74,11 +76,15 @@ impl ProcessRunner {
 }
 
 /// Kills the process group unless the program has ended by itself.
-struct Group(Option<Pid>);
+struct Group {
+    pid: Option<Pid>,
+    /// Does the same where this process can't.
+    _guarded: Option<Guarded>,
+}
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some(group) = self.0 {
+        if let Some(group) = self.pid {
             // The group is gone already when its last process has ended: nothing to report.
             kill_process_group(group, Signal::KILL).ok();
         }
@@ -105,7 +111,10 @@ impl CommandRunner for ProcessRunner {
             }
         })?;
         let pid = child.id().and_then(|id| Pid::from_raw(id as i32));
-        let mut group = Group(pid);
+        let mut group = Group {
+            pid,
+            _guarded: pid.map(|pid| self.guard.watch(pid)),
+        };
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let mut out = Vec::new();
@@ -149,7 +158,7 @@ impl CommandRunner for ProcessRunner {
             }
         };
         let status = status.map_err(failed)?;
-        group.0 = None;
+        group.pid = None;
         Ok(Output {
             code: status.code(),
             stdout: out,

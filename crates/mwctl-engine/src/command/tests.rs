@@ -73,7 +73,11 @@ async fn time_being_up_kills_the_program_and_what_it_started() {
         .await
         .unwrap_err();
     assert!(matches!(error, CommandError::TimedOut { .. }), "{error:?}");
-    let pid = std::fs::read_to_string(pids).unwrap();
+    is_gone(&std::fs::read_to_string(pids).unwrap()).await;
+}
+
+/// Waits until a process has ended.
+async fn is_gone(pid: &str) {
     let stat = format!("/proc/{}/stat", pid.trim());
     let gone = || match std::fs::read_to_string(&stat) {
         Err(_) => true,
@@ -86,7 +90,7 @@ async fn time_being_up_kills_the_program_and_what_it_started() {
         }
     })
     .await
-    .expect("the grandchild lives on");
+    .expect("the process lives on");
 }
 
 #[tokio::test]

@@ -9,8 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use super::tool::Tool;
 use super::{DeliveryError, ImageDelivery};
-use crate::command::{Command, CommandError, CommandRunner, Input, Output, ignore_lines};
+use crate::command::{Command, CommandError, CommandRunner, Input, Output};
 use crate::image::base::manifest_for;
 use crate::image::{Base, BaseError, BaseSource, BlobDescriptor, Built};
 
@@ -23,11 +24,7 @@ const IMPORT: Duration = Duration::from_mins(10);
 
 /// containerd on one node.
 #[derive(Clone, Debug)]
-pub struct Containerd {
-    name: String,
-    ctr: Vec<String>,
-    runner: Arc<dyn CommandRunner>,
-}
+pub struct Containerd(Tool);
 
 impl Containerd {
     /// The containerd that this `ctr` command line reaches, as `ctr -a SOCKET` or
@@ -37,35 +34,20 @@ impl Containerd {
         ctr: impl IntoIterator<Item = impl Into<String>>,
         runner: Arc<dyn CommandRunner>,
     ) -> Self {
-        Self {
-            name: name.into(),
-            ctr: ctr.into_iter().map(Into::into).collect(),
-            runner,
-        }
+        Self(Tool::new(name, ctr, runner))
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let words = self.ctr.iter().map(String::as_str);
-        Command::new(
-            words
-                .chain(["-n", NAMESPACE])
-                .chain(arguments.iter().copied()),
-        )
+        let namespace = ["-n", NAMESPACE].into_iter();
+        self.0.command(namespace.chain(arguments.iter().copied()))
     }
 
-    async fn run(&self, command: Command) -> Result<Output, CommandError> {
-        command.succeed(self.runner.as_ref(), &ignore_lines).await
+    fn question(&self, arguments: &[&str]) -> Command {
+        self.command(arguments).timeout(QUESTION)
     }
 
     async fn ask(&self, arguments: &[&str]) -> Result<Output, CommandError> {
-        self.run(self.command(arguments).timeout(QUESTION)).await
-    }
-
-    fn failed(&self, source: CommandError) -> DeliveryError {
-        DeliveryError::Command {
-            node: self.name.clone(),
-            source,
-        }
+        self.0.run(self.question(arguments)).await
     }
 
     /// The digest under a name.
@@ -108,22 +90,20 @@ fn chains_in(table: &str) -> BTreeSet<String> {
 #[async_trait]
 impl ImageDelivery for Containerd {
     fn describe(&self) -> String {
-        self.name.clone()
+        self.0.name.clone()
     }
 
     async fn has(&self, built: &Built) -> Result<bool, DeliveryError> {
         let digest = self
             .digest(built.reference())
             .await
-            .map_err(|source| self.failed(source))?;
+            .map_err(|source| self.0.failed(source))?;
         Ok(digest.as_deref() == Some(built.image.digest.as_str()))
     }
 
     async fn known(&self) -> Result<Option<BTreeSet<String>>, DeliveryError> {
-        let listed = self
-            .ask(&["snapshots", "--snapshotter", "overlayfs", "ls"])
-            .await
-            .map_err(|source| self.failed(source))?;
+        let question = self.question(&["snapshots", "--snapshotter", "overlayfs", "ls"]);
+        let listed = self.0.deliver(question).await?;
         Ok(Some(chains_in(&listed.text())))
     }
 
@@ -132,17 +112,12 @@ impl ImageDelivery for Containerd {
             .command(&["images", "import", "-"])
             .input(Input::File(archive.to_path_buf()))
             .timeout(IMPORT);
-        self.run(command)
-            .await
-            .map(drop)
-            .map_err(|source| self.failed(source))
+        self.0.deliver(command).await.map(drop)
     }
 
     async fn forget(&self, built: &Built) -> Result<(), DeliveryError> {
-        self.ask(&["images", "rm", built.reference()])
-            .await
-            .map(drop)
-            .map_err(|source| self.failed(source))
+        let command = self.question(&["images", "rm", built.reference()]);
+        self.0.deliver(command).await.map(drop)
     }
 
     fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
@@ -153,7 +128,7 @@ impl ImageDelivery for Containerd {
 #[async_trait]
 impl BaseSource for Containerd {
     fn describe(&self) -> String {
-        self.name.clone()
+        self.0.name.clone()
     }
 
     async fn resolve(
@@ -200,7 +175,7 @@ impl BaseSource for Containerd {
             .command(&["content", "get", &layer.digest])
             .output_file(into)
             .timeout(IMPORT);
-        match self.run(command).await {
+        match self.0.run(command).await {
             Ok(_) => Ok(true),
             // What was unpacked may have been thrown away: containerd can be told to.
             Err(CommandError::Failed { .. }) => Ok(false),

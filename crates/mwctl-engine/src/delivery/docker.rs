@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::tool::Tool;
 use super::{DeliveryError, ImageDelivery};
-use crate::command::{Command, CommandError, CommandRunner, Input, Output, ignore_lines};
+use crate::command::{Command, CommandError, CommandRunner, Input};
 use crate::image::{BaseSource, Built, chain};
 
 const QUESTION: Duration = Duration::from_secs(30);
@@ -20,11 +21,7 @@ const IMPORT: Duration = Duration::from_mins(10);
 
 /// A docker daemon.
 #[derive(Clone, Debug)]
-pub struct Docker {
-    name: String,
-    words: Vec<String>,
-    runner: Arc<dyn CommandRunner>,
-}
+pub struct Docker(Tool);
 
 impl Docker {
     /// The daemon that this command line reaches, as `docker --context colima`.
@@ -33,39 +30,24 @@ impl Docker {
         docker: impl IntoIterator<Item = impl Into<String>>,
         runner: Arc<dyn CommandRunner>,
     ) -> Self {
-        Self {
-            name: name.into(),
-            words: docker.into_iter().map(Into::into).collect(),
-            runner,
-        }
+        Self(Tool::new(name, docker, runner))
     }
 
     fn command<'a>(&'a self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
-        Command::new(self.words.iter().map(String::as_str).chain(arguments)).timeout(QUESTION)
-    }
-
-    async fn run(&self, command: Command) -> Result<Output, CommandError> {
-        command.succeed(self.runner.as_ref(), &ignore_lines).await
-    }
-
-    fn failed(&self, source: CommandError) -> DeliveryError {
-        DeliveryError::Command {
-            node: self.name.clone(),
-            source,
-        }
+        self.0.command(arguments).timeout(QUESTION)
     }
 }
 
 #[async_trait]
 impl ImageDelivery for Docker {
     fn describe(&self) -> String {
-        self.name.clone()
+        self.0.name.clone()
     }
 
     async fn has(&self, built: &Built) -> Result<bool, DeliveryError> {
         let format = "{{.Id}}";
         let asked = ["image", "inspect", "--format", format, built.reference()];
-        match self.run(self.command(asked)).await {
+        match self.0.run(self.command(asked)).await {
             Ok(output) => {
                 // The classic store names images by configuration, the newer one by manifest.
                 let id = output.text();
@@ -74,16 +56,13 @@ impl ImageDelivery for Docker {
             Err(CommandError::Failed { tail, .. }) if tail.to_lowercase().contains("no such") => {
                 Ok(false)
             }
-            Err(error) => Err(self.failed(error)),
+            Err(error) => Err(self.0.failed(error)),
         }
     }
 
     async fn known(&self) -> Result<Option<BTreeSet<String>>, DeliveryError> {
-        let listed = self
-            .run(self.command(["image", "ls", "-q", "--no-trunc"]))
-            .await
-            .map_err(|source| self.failed(source))?
-            .text();
+        let question = self.command(["image", "ls", "-q", "--no-trunc"]);
+        let listed = self.0.deliver(question).await?.text();
         let ids: BTreeSet<&str> = listed
             .lines()
             .map(str::trim)
@@ -93,11 +72,8 @@ impl ImageDelivery for Docker {
             return Ok(None);
         }
         let question = ["image", "inspect", "--format", "{{json .RootFS.Layers}}"];
-        let answer = self
-            .run(self.command(question.into_iter().chain(ids)))
-            .await
-            .map_err(|source| self.failed(source))?
-            .text();
+        let question = self.command(question.into_iter().chain(ids));
+        let answer = self.0.deliver(question).await?.text();
         let images = answer.lines().filter_map(|line| {
             serde_json::from_str::<Option<Vec<String>>>(line)
                 .ok()
@@ -111,17 +87,12 @@ impl ImageDelivery for Docker {
             .command(["load"])
             .input(Input::File(archive.to_path_buf()))
             .timeout(IMPORT);
-        self.run(command)
-            .await
-            .map(drop)
-            .map_err(|source| self.failed(source))
+        self.0.deliver(command).await.map(drop)
     }
 
     async fn forget(&self, built: &Built) -> Result<(), DeliveryError> {
-        self.run(self.command(["image", "rm", built.reference()]))
-            .await
-            .map(drop)
-            .map_err(|source| self.failed(source))
+        let command = self.command(["image", "rm", built.reference()]);
+        self.0.deliver(command).await.map(drop)
     }
 
     fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {

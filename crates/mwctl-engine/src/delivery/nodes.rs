@@ -6,7 +6,7 @@ use std::time::Duration;
 use mwctl_core::cluster::Kind;
 use mwctl_core::minikube::Profile;
 
-use super::{Containerd, DeliveryError, Docker, ImageDelivery, MinikubeLoad};
+use super::{Containerd, DeliveryError, Docker, ImageDelivery, LocalStore, MinikubeLoad};
 use crate::command::{Command, CommandRunner, ignore_lines};
 
 type Targets = Vec<Arc<dyn ImageDelivery>>;
@@ -65,6 +65,10 @@ pub(super) async fn find(
             };
             Ok(docker("colima", &["docker", "--context", &context]))
         }
+        Kind::Embedded { images: None } => Err(DeliveryError::NoContainers),
+        Kind::Embedded {
+            images: Some(folder),
+        } => Ok(vec![Arc::new(LocalStore::new(folder.into()))]),
         Kind::Microk8s | Kind::Crc | Kind::Remote { .. } | Kind::Unknown => {
             Err(DeliveryError::Unsupported {
                 cluster: match kind {

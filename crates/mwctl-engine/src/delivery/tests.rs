@@ -261,6 +261,7 @@ async fn a_base_that_was_replaced_on_the_node_is_looked_up_anew() {
         service: "service",
         source: &source,
         build: &bench.build,
+        rules: None,
     };
     let result = provide(&bench.builder(), &delivery, request, &|progress| {
         if let crate::progress::Progress::Started { what } = progress

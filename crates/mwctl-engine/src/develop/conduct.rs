@@ -7,28 +7,31 @@
 //! mwctl.yaml saved ──→ replan ──┤
 //! a rebuild is asked for ───────┘
 //! ```
+//!
+//! The loop is here; what runs beside a session and only tells is in `companions`.
+
+mod companions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
 
 use mwctl_core::manifest::container_name;
-use mwctl_core::model::{Condition, Service, Stack};
+use mwctl_core::model::{Service, Stack};
 use mwctl_core::name::ServiceName;
 use mwctl_core::plan::PlanOptions;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::companions::{accompany, watch_over};
 use super::session::{self, Arrived, Control, Options, Session, Subject};
 use crate::deploy::{Prepare, Prepared, Wanted, leave, prepare};
 use crate::event::{Event, Events};
-use crate::execute::{Execution, execute, reach, told};
-use crate::kube::pods::{develop_selector, selector};
-use crate::kube::wait::Wait;
-use crate::kube::{Cluster, Request, forward, logs};
+use crate::execute::{Execution, execute, told};
+use crate::kube::Cluster;
+use crate::kube::pods::develop_selector;
 use crate::watch::{DocumentWatch, WatchCheckout};
 use crate::workshop::Workshop;
 use crate::workspace::{Load, Workspace};
@@ -47,7 +50,7 @@ pub enum Conduct {
     Watch(#[from] WatchCheckout),
     /// The planned form can't be put back.
     #[error("cannot put the planned form back")]
-    Leave(#[source] Request),
+    Leave(#[source] crate::made::Unmade),
     /// A service can't be developed.
     #[error("`{0}` can't be developed: it has no source")]
     NoSource(ServiceName),
@@ -149,7 +152,7 @@ pub async fn conduct(plan: Plan<'_>, mut workspace: Workspace) -> Result<(), Con
             () = plan.finish.cancelled() => break,
             Some(ended) = running.sessions.join_next() => over(ended)?,
             Some(arrived) = arrived_rx.recv() => settled.arrived(arrived),
-                    Some(ready) = ready_rx.recv() => settled.ready(ready),
+            Some(ready) = ready_rx.recv() => settled.ready(ready),
             Some(service) = rebuild_rx.recv() => {
                 let service: Service = service;
                 plan.events.notice(Some(&service.name), "making a new image");
@@ -305,86 +308,6 @@ fn start(
         accompany(plan, stack, service, &mut running.companions);
     }
     Ok(running)
-}
-
-/// Starts what goes along with a session: a local port and the logs.
-fn accompany(plan: &Plan<'_>, stack: &Stack, service: &Service, companions: &mut JoinSet<()>) {
-    let selector = selector(stack, service);
-    if let Some(port) = service.port().filter(|_| plan.forward && !plan.detach) {
-        let mut route = forward::Route {
-            service: service.name.clone(),
-            selector: selector.clone(),
-            local: SocketAddr::from((Ipv4Addr::LOCALHOST, port.number)),
-            port: port.number,
-        };
-        let (cluster, events) = (plan.cluster.clone(), plan.events.clone());
-        companions.spawn(async move {
-            if forward::run(&cluster, &route, &events).await.is_ok() {
-                return;
-            }
-            // Its own number is taken on this machine: any other will do.
-            route.local.set_port(0);
-            if let Err(error) = forward::run(&cluster, &route, &events).await {
-                let failure = error.into();
-                events.send(told("forward", Some(route.service.clone()), &failure));
-            }
-        });
-    }
-    if plan.logs && !plan.detach {
-        let wanted = logs::Wanted {
-            tail: Some(0),
-            since_seconds: None,
-            follow: true,
-            previous: false,
-            container: None,
-        };
-        let (cluster, events, name) = (
-            plan.cluster.clone(),
-            plan.events.clone(),
-            service.name.clone(),
-        );
-        companions.spawn(async move {
-            if let Err(error) = logs::tell(&cluster, &name, &selector, &wanted, &events).await {
-                tracing::debug!("the logs of {name} ended: {error}");
-            }
-        });
-    }
-}
-
-/// Tells when a pod can't start at all. That its process isn't ready yet is no news while it is
-/// developed: the session tells what happens to it.
-fn watch_over(
-    plan: &Plan<'_>,
-    stack: &Stack,
-    service: &Service,
-    ready_tx: &mpsc::UnboundedSender<Arrived>,
-    companions: &mut JoinSet<()>,
-) {
-    let (cluster, stack, service) = (plan.cluster.clone(), stack.clone(), service.clone());
-    let (events, ready_tx) = (plan.events.clone(), ready_tx.clone());
-    let (timeout, detach) = (plan.timeout, plan.detach);
-    companions.spawn(async move {
-        let quiet = |_: String| {};
-        let ready = reach(
-            &cluster,
-            &stack,
-            &service,
-            Condition::Ready,
-            timeout,
-            &quiet,
-        )
-        .await;
-        let live = ready.is_ok();
-        if let Err(failure) = ready {
-            let hopeless = matches!(failure.error.downcast_ref::<Wait>(), Some(Wait::Stuck(_)));
-            if hopeless || detach {
-                events.send(told("start", Some(service.name.clone()), &failure));
-            }
-        }
-        // Who develops goes on in any case; who only waits for the end has it.
-        let service = service.name;
-        drop(ready_tx.send(Arrived { service, live }));
-    });
 }
 
 fn document_names(workspace: &Workspace) -> BTreeSet<OsString> {

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::kube::Cluster;
+use crate::kube::{ApiError, Cluster};
 
 /// Where the agent stands in a container of the develop form.
 pub const AGENT: &str = "/.mwctl/agent";
@@ -48,7 +48,7 @@ pub enum Link {
         pod: String,
         /// Why.
         #[source]
-        source: Box<kube::Error>,
+        source: Box<ApiError>,
     },
     /// The agent doesn't let this session in.
     #[error("the agent in pod `{pod}` refuses: {}", refused.reason)]
@@ -57,6 +57,19 @@ pub enum Link {
         pod: String,
         /// What it says.
         refused: Refused,
+    },
+    /// The container runs another build of the agent than this program carries.
+    #[error(
+        "the agent in pod `{pod}` is {theirs}, not the {ours} of this program; \
+         `mwctl develop` gives the service a pod with its own"
+    )]
+    OtherAgent {
+        /// The pod.
+        pod: String,
+        /// The digest that this program carries.
+        ours: String,
+        /// The digest that the agent was delivered under.
+        theirs: String,
     },
     /// The stream ended or made no sense before the agent had answered.
     #[error("the agent in pod `{pod}` does not answer: {reason}")]
@@ -116,7 +129,7 @@ pub async fn open(
         .await
         .map_err(|source| Link::Open {
             pod: pod.to_owned(),
-            source: Box::new(source),
+            source: Box::new(ApiError(source)),
         })?;
     let silent = |reason: &str| Link::Silent {
         pod: pod.to_owned(),
@@ -143,12 +156,19 @@ pub async fn open(
             pod: pod.to_owned(),
             refused,
         }),
+        Err(Start::OtherAgent(theirs)) => Err(Link::OtherAgent {
+            pod: pod.to_owned(),
+            ours: identity.agent_digest.clone(),
+            theirs,
+        }),
         Err(Start::Silent(reason)) => Err(silent(&reason)),
     }
 }
 
+#[derive(Debug)]
 enum Start {
     Refused(Refused),
+    OtherAgent(String),
     Silent(String),
 }
 
@@ -194,6 +214,12 @@ async fn start(
         Ok(None) => return Err(Start::Silent("the stream ended".to_owned())),
         Err(_) => return Err(Start::Silent("no greeting within 10 s".to_owned())),
     };
+    // An agent that was started by hand was told no digest, and is taken as it is.
+    if let Some(theirs) = &welcome.digest
+        && *theirs != identity.agent_digest
+    {
+        return Err(Start::OtherAgent(theirs.clone()));
+    }
     tasks.spawn(transmit(writer, outgoing_rx));
     Ok(Conversation {
         welcome,
@@ -266,4 +292,49 @@ async fn receive(
     };
     // Nobody listens any more when the session has ended by itself.
     drop(incoming_tx.send(Arrival::Closed { reason }));
+}
+
+#[cfg(test)]
+mod tests {
+    use mwctl_agent::protocol::ProcessState;
+
+    use super::*;
+
+    /// Greets a session as an agent that was delivered under `digest` does.
+    async fn greeted_by(digest: Option<&str>) -> Result<Conversation, Start> {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let (reader, writer) = tokio::io::split(ours);
+        let identity = Identity {
+            session: "s".to_owned(),
+            owner: "ada".to_owned(),
+            agent_digest: "carried".to_owned(),
+        };
+        let welcome = FromAgent::Welcome(Welcome {
+            protocol: PROTOCOL,
+            version: "1".to_owned(),
+            digest: digest.map(str::to_owned),
+            agent_id: "a".to_owned(),
+            process: ProcessState::AwaitingSession,
+            last_update: None,
+            previous_owner: None,
+        });
+        let (_reader, mut answer) = tokio::io::split(theirs);
+        answer
+            .write_all(&frame::encode(&welcome).unwrap())
+            .await
+            .unwrap();
+        start(writer, reader, &identity, false, std::future::pending()).await
+    }
+
+    #[tokio::test]
+    async fn an_agent_of_another_build_is_not_spoken_to() {
+        let refused = greeted_by(Some("older")).await;
+        assert!(matches!(refused, Err(Start::OtherAgent(theirs)) if theirs == "older"));
+    }
+
+    #[tokio::test]
+    async fn the_agent_that_this_program_carries_is_welcome() {
+        assert!(greeted_by(Some("carried")).await.is_ok());
+        assert!(greeted_by(None).await.is_ok());
+    }
 }

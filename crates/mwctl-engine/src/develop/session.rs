@@ -165,6 +165,8 @@ struct Loop<'a> {
     in_sync: bool,
     /// Whether the end of the process has been told since the last commit.
     told_exit: bool,
+    /// Why the agent is about to close the stream.
+    ending: Option<String>,
 }
 
 /// How far a requested dependency step is.
@@ -215,6 +217,7 @@ pub async fn run(
         apply: None,
         in_sync: false,
         told_exit: false,
+        ending: None,
         subject,
     };
     let mut pods = pin!(follow(cluster, &this.subject.selector.clone()));
@@ -272,14 +275,14 @@ pub async fn run(
                     }
                     if !told_of_owner {
                         told_of_owner = true;
-                        let text = format!("{owner} has taken over; waiting until it is free");
+                        let text = format!("is with {owner} for now; waiting until it is free");
                         events.notice(Some(&this.subject.service.name), text);
                     }
                     connect(cluster, &this, running.as_ref(), LONGEST_PAUSE, false, &mut connecting);
                 }
                 Ok(Err(error)) => {
                     tracing::debug!("no connection: {}", chain(&error));
-                    if matches!(error, Link::Refused { .. }) {
+                    if matches!(error, Link::Refused { .. } | Link::OtherAgent { .. }) {
                         this.failed(error.to_string());
                     }
                     connect(cluster, &this, running.as_ref(), pause, false, &mut connecting);

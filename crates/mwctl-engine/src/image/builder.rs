@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mwctl_core::develop::Rules;
 use mwctl_core::model::Build;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,8 @@ pub struct Request<'a> {
     pub source: &'a Path,
     /// How.
     pub build: &'a Build,
+    /// How the service is developed, where it can be.
+    pub rules: Option<&'a Rules>,
 }
 
 /// An image as it will be.
@@ -50,6 +53,7 @@ pub struct Planned {
     build: Build,
     files: Vec<SourceFile>,
     dependencies: Option<(String, Vec<(String, blake3::Hash)>)>,
+    foundation: Option<String>,
 }
 
 /// An image in the cache.
@@ -64,6 +68,8 @@ pub struct Built {
     /// The configuration's blob.
     pub config: BlobDescriptor,
     dependencies: Option<String>,
+    #[serde(default)]
+    foundation: Option<String>,
 }
 
 impl Built {
@@ -224,9 +230,21 @@ impl Builder {
                 source,
             })?;
         let (cache, source) = (self.cache.clone(), request.source.to_path_buf());
-        let build = request.build.clone();
-        let looked = blocking(move || look(&cache, service, source, build, base));
+        let (build, rules) = (request.build.clone(), request.rules.cloned());
+        let looked = blocking(move || look(&cache, service, source, build, rules.as_ref(), base));
         looked.await
+    }
+
+    /// The image that a developed container `runs`, if what was planned differs from it only in what
+    /// such a container takes over from the checkout by itself: files, and dependencies.
+    pub fn kept(&self, planned: &Planned, runs: &str) -> Option<Planned> {
+        let tag = runs.strip_prefix(&name(&planned.service, ""))?;
+        let built = made(&self.cache, &planned.service, tag)?;
+        (built.foundation.is_some() && built.foundation == planned.foundation).then(|| Planned {
+            reference: runs.to_owned(),
+            built: Some(built),
+            ..planned.clone()
+        })
     }
 
     /// Makes the image, unless it is there.
@@ -315,6 +333,7 @@ fn look(
     service: String,
     source: PathBuf,
     recipe: Build,
+    rules: Option<&Rules>,
     base: Base,
 ) -> Result<Planned, BuildError> {
     let step = recipe.dependencies.as_ref();
@@ -342,26 +361,33 @@ fn look(
     let installed = dependencies.as_ref().map(|(key, _)| key.as_str());
     let key = key::image(&recipe, &base, installed, &files);
     let tag = key::tag(&key);
-    let built = cache
-        .note::<Built>(&records(&service), tag)
-        .filter(|built| {
-            let blobs = built.own_layers().iter();
-            let blobs = blobs.chain([&built.manifest, &built.config]);
-            blobs
-                .into_iter()
-                .all(|blob| cache.blob(&blob.digest).exists())
-        });
     Ok(Planned {
-        reference: format!("mwctl.local/{service}:{tag}"),
+        reference: name(&service, tag),
+        built: made(cache, &service, tag),
+        foundation: rules.map(|rules| key::foundation(&recipe, &base, rules, &files)),
         key,
         base,
-        built,
         service,
         source,
         build: recipe,
         files,
         dependencies,
     })
+}
+
+/// The reference of a service's image.
+fn name(service: &str, tag: &str) -> String {
+    format!("mwctl.local/{service}:{tag}")
+}
+
+/// An image that was made before and is still whole.
+fn made(cache: &Cache, service: &str, tag: &str) -> Option<Built> {
+    let built = cache.note::<Built>(&records(service), tag)?;
+    let blobs = built.own_layers().iter();
+    let whole = blobs
+        .chain([&built.manifest, &built.config])
+        .all(|blob| cache.blob(&blob.digest).exists());
+    whole.then_some(built)
 }
 
 fn records(service: &str) -> String {
@@ -417,6 +443,7 @@ fn assemble(
         },
         config: config_blob,
         dependencies: planned.dependencies.as_ref().map(|(key, _)| key.clone()),
+        foundation: planned.foundation.clone(),
     };
     cache
         .set_note(&records(&service), key::tag(&planned.key), &built)

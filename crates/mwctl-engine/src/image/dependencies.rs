@@ -17,8 +17,9 @@ use super::stat::hash_file;
 use crate::command::{Command, CommandError, CommandRunner, Line};
 use crate::progress::{Progress, Report, Step};
 
-/// What npm would say and ask beside its work. Set where the convention doesn't set them.
-const QUIET: [(&str, &str); 4] = [
+/// What npm would say and ask beside its work, here and in a container. Set where the convention
+/// doesn't set them.
+pub(crate) const QUIET: [(&str, &str); 4] = [
     ("NO_UPDATE_NOTIFIER", "1"),
     ("npm_config_update_notifier", "false"),
     ("npm_config_audit", "false"),

@@ -2,6 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt as _;
 
+use mwctl_core::develop::Rules;
 use mwctl_core::model::{Build, Dependencies};
 
 use super::base::Base;
@@ -61,6 +62,48 @@ pub(super) fn dependencies(
     fields.finish()
 }
 
+/// The key of all that a developed container can't take over from a checkout: what the image is made
+/// upon, how, and the files that ask for a new one.
+pub(super) fn foundation(
+    build: &Build,
+    base: &Base,
+    rules: &Rules,
+    files: &[SourceFile],
+) -> String {
+    let mut fields = Fields::new("foundation");
+    recipe(&mut fields, build, base);
+    for file in files {
+        let path = file.path.to_string_lossy();
+        if rules.rebuilds(&path) {
+            add(&mut fields, file);
+        }
+    }
+    fields.finish()
+}
+
+fn recipe(fields: &mut Fields, build: &Build, base: &Base) {
+    fields.add(base.digest.as_bytes());
+    fields.add(build.directory.as_bytes());
+    fields.add(&build.user.to_le_bytes());
+    fields.add(&build.owner.to_le_bytes());
+    fields.list(build.entrypoint.iter().map(String::as_bytes));
+    fields.pairs(&build.environment);
+}
+
+fn add(fields: &mut Fields, file: &SourceFile) {
+    fields.add(file.path.as_os_str().as_bytes());
+    match &file.content {
+        Content::File { hash, executable } => {
+            fields.add(if *executable { b"program" } else { b"file" });
+            fields.add(hash.as_bytes());
+        }
+        Content::Link { target } => {
+            fields.add(b"link");
+            fields.add(target.as_os_str().as_bytes());
+        }
+    }
+}
+
 /// The key of an image.
 pub(super) fn image(
     build: &Build,
@@ -69,25 +112,10 @@ pub(super) fn image(
     files: &[SourceFile],
 ) -> String {
     let mut fields = Fields::new("image");
-    fields.add(base.digest.as_bytes());
-    fields.add(build.directory.as_bytes());
-    fields.add(&build.user.to_le_bytes());
-    fields.add(&build.owner.to_le_bytes());
-    fields.list(build.entrypoint.iter().map(String::as_bytes));
-    fields.pairs(&build.environment);
+    recipe(&mut fields, build, base);
     fields.add(dependencies.unwrap_or_default().as_bytes());
     for file in files {
-        fields.add(file.path.as_os_str().as_bytes());
-        match &file.content {
-            Content::File { hash, executable } => {
-                fields.add(if *executable { b"program" } else { b"file" });
-                fields.add(hash.as_bytes());
-            }
-            Content::Link { target } => {
-                fields.add(b"link");
-                fields.add(target.as_os_str().as_bytes());
-            }
-        }
+        add(&mut fields, file);
     }
     fields.finish()
 }

@@ -6,7 +6,6 @@ use std::fs::Metadata;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::cache::Cache;
 
@@ -44,12 +43,12 @@ impl StatCache {
         let name = hash.to_hex()[..24].to_owned();
         let text = std::fs::read(cache.folder("stat").join(&name)).unwrap_or_default();
         let known = text.split(|byte| *byte == 0).filter_map(parse).collect();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = crate::clock::since_epoch().as_nanos();
         Self {
             name,
             known,
             seen: HashMap::new(),
-            now_ns: now.map_or(0, |now| i128::try_from(now.as_nanos()).unwrap_or(0)),
+            now_ns: i128::try_from(now).unwrap_or(0),
             read: 0,
         }
     }

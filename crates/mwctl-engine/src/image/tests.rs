@@ -5,7 +5,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use mwctl_core::model::{Build, Dependencies};
+use mwctl_core::develop::Rules;
+use mwctl_core::model::{Build, Dependencies, Develop};
 use serde_json::{Value, json};
 
 use super::*;
@@ -122,11 +123,12 @@ impl Bench {
         self.built_by(&self.builder(), &self.source()).await
     }
 
-    async fn built_by(&self, builder: &Builder, source: &Path) -> Built {
+    pub(crate) async fn built_by(&self, builder: &Builder, source: &Path) -> Built {
         let request = Request {
             service: "service",
             source,
             build: &self.build,
+            rules: None,
         };
         builder.image(request, &silent).await.unwrap()
     }
@@ -336,6 +338,7 @@ async fn a_program_that_is_missing_or_offline_is_an_error_with_its_cure_and_leav
         service: "service",
         source: &source,
         build: &bench.build,
+        rules: None,
     };
     let error = bench.builder().image(request, &silent).await.unwrap_err();
     assert_eq!(error.hints(), ["install `npm`, or put it on PATH"]);
@@ -407,6 +410,7 @@ async fn the_steps_of_a_build_are_told() {
         service: "service",
         source: &source,
         build: &bench.build,
+        rules: None,
     };
     bench
         .builder()
@@ -420,4 +424,56 @@ async fn the_steps_of_a_build_are_told() {
     let told = told.into_inner().unwrap();
     assert_eq!(told[0], INSTALL);
     assert!(told[1].starts_with("pack mwctl.local/service:"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_developed_container_keeps_its_image_until_one_is_needed() {
+    let bench = Bench::new();
+    bench.write("setup.sh", "one");
+    let develop = Develop {
+        directory: "/srv/service".to_owned(),
+        exclude: Vec::new(),
+        dependencies: None,
+        restart: Vec::new(),
+        rebuild: vec!["setup.sh".to_owned()],
+        command: Vec::new(),
+        environment: BTreeMap::new(),
+        in_place: false,
+        stop_timeout_ms: 1000,
+    };
+    let rules = Rules::new(&develop, &[]).unwrap();
+    let builder = bench.builder();
+    let plan = async |build: &Build| {
+        let request = Request {
+            service: "service",
+            source: &bench.source(),
+            build,
+            rules: Some(&rules),
+        };
+        builder.plan(request).await.unwrap()
+    };
+    let first = plan(&bench.build).await;
+    let runs = first.reference.clone();
+    assert!(builder.kept(&first, &runs).is_none(), "it was never made");
+    builder.build(first, &silent).await.unwrap();
+
+    bench.write("server.js", "run('otherwise')");
+    bench.write("package.json", r#"{"dependencies": {"more": "1"}}"#);
+    let edited = plan(&bench.build).await;
+    assert_ne!(edited.reference, runs);
+    let kept = builder
+        .kept(&edited, &runs)
+        .expect("files are brought by themselves");
+    assert_eq!((&kept.reference, kept.built.is_some()), (&runs, true));
+    assert!(builder.kept(&edited, "mwctl.local/other:abc").is_none());
+
+    bench.write("setup.sh", "two");
+    assert!(builder.kept(&plan(&bench.build).await, &runs).is_none());
+    bench.write("setup.sh", "one");
+    let mut otherwise = bench.build.clone();
+    otherwise.user += 1;
+    assert!(builder.kept(&plan(&otherwise).await, &runs).is_none());
+    bench.write_base("another system");
+    builder.forget_base(&bench.build.base);
+    assert!(builder.kept(&plan(&bench.build).await, &runs).is_none());
 }

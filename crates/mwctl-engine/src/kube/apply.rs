@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
 use kube::runtime::wait::{await_condition, conditions};
 use mwctl_core::manifest::{Object, ObjectId};
+use serde_json::json;
 
 use super::{Cluster, FIELD_MANAGER, Request, request};
 
@@ -77,12 +77,16 @@ pub async fn delete(cluster: &Cluster, id: &ObjectId, timeout: Duration) -> Resu
     }
 }
 
-/// Makes new pods of a Deployment, as `kubectl rollout restart` does.
-pub async fn restart(cluster: &Cluster, deployment: &str) -> Result<(), Request> {
-    let api: Api<Deployment> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+/// Makes new pods of a workload that keeps pods running, as `kubectl rollout restart` does.
+pub async fn restart(cluster: &Cluster, workload: &ObjectId) -> Result<(), Request> {
+    let now = k8s_openapi::jiff::Timestamp::now().to_string();
+    let annotations = json!({ "kubectl.kubernetes.io/restartedAt": now });
+    let patch = json!({ "spec": { "template": { "metadata": { "annotations": annotations } } } });
+    let api = api(cluster, workload);
+    let parameters = PatchParams::default();
     request(
-        || format!("restart deployment/{deployment}"),
-        api.restart(deployment),
+        || format!("restart {workload}"),
+        api.patch(&workload.name, &parameters, &Patch::Merge(&patch)),
     )
     .await?;
     Ok(())

@@ -7,7 +7,7 @@ use kube::api::{AttachParams, TerminalSize};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 
-use super::Cluster;
+use super::{ApiError, Cluster};
 
 /// A command couldn't be run in a container.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum Exec {
         pod: String,
         /// Why.
         #[source]
-        source: Box<kube::Error>,
+        source: Box<ApiError>,
     },
     /// The command could not be started, or the stream broke.
     #[error("the command did not run to its end in pod `{pod}`: {reason}")]
@@ -73,7 +73,7 @@ where
         .await
         .map_err(|source| Exec::Open {
             pod: pod.to_owned(),
-            source: Box::new(source),
+            source: Box::new(ApiError(source)),
         })?;
     let (stdin, stdout, stderr) = (attached.stdin(), attached.stdout(), attached.stderr());
     let status = attached.take_status();

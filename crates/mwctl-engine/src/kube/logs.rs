@@ -49,7 +49,7 @@ pub async fn last_lines(cluster: &Cluster, pod: &ObservedPod) -> Vec<String> {
 }
 
 /// Which lines are wanted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// At most this many of each container's past; all where `None`.
     pub tail: Option<i64>,
@@ -114,6 +114,20 @@ pub async fn tell(
         while streams.try_join_next().is_some() {}
     }
     Ok(())
+}
+
+/// Tells the whole log of one container of a pod, until the container ends.
+pub async fn of_container(
+    cluster: &Cluster,
+    service: &ServiceName,
+    (pod, container): (&str, &str),
+    events: &Events,
+) -> Result<(), Request> {
+    let wanted = Wanted {
+        follow: true,
+        ..Wanted::default()
+    };
+    stream(cluster, service, pod, container, &wanted, events).await
 }
 
 fn containers(pod: &ObservedPod, wanted: &Wanted) -> Vec<String> {

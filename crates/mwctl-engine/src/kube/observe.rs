@@ -1,9 +1,9 @@
 //! Looks at a stack in the cluster: one round of requests side by side, as one plain value.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use futures::future::{join_all, try_join_all};
+use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::Api;
 use kube::api::ListParams;
@@ -14,8 +14,16 @@ use serde_json::Value;
 use super::{Cluster, Request, apply, request};
 
 /// The kinds that a stack's objects can have, in the stack's namespace.
-const KINDS: [(&str, &str); 6] = [
+const KINDS: [(&str, &str); 14] = [
     ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("apps/v1", "DaemonSet"),
+    ("batch/v1", "Job"),
+    ("batch/v1", "CronJob"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("v1", "ServiceAccount"),
+    ("v1", "ResourceQuota"),
+    ("v1", "LimitRange"),
     ("v1", "Service"),
     ("v1", "ConfigMap"),
     ("v1", "Secret"),
@@ -54,11 +62,8 @@ pub async fn stack(
             objects.insert(id, value);
         }
     }
-    let since_epoch = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
     Ok(Observed {
-        at: since_epoch.as_millis() as u64,
+        at: crate::clock::since_epoch().as_millis() as u64,
         objects,
         images: BTreeMap::<String, ImageState>::new(),
         pods,
@@ -67,13 +72,7 @@ pub async fn stack(
 }
 
 /// What else may stand in a namespace and would be lost with it.
-const OTHERS: [(&str, &str); 5] = [
-    ("v1", "Pod"),
-    ("apps/v1", "StatefulSet"),
-    ("apps/v1", "DaemonSet"),
-    ("batch/v1", "Job"),
-    ("batch/v1", "CronJob"),
-];
+const OTHERS: [(&str, &str); 1] = [("v1", "Pod")];
 
 /// Observes whatever is in the stack's namespace, whoever owns it, and what is `wanted` elsewhere:
 /// what has to be known before the namespace itself goes.
@@ -177,4 +176,37 @@ pub async fn architecture(cluster: &Cluster) -> Result<String, Request> {
         .into_iter()
         .find_map(|node| node.status?.node_info);
     Ok(first.map_or_else(|| "amd64".to_owned(), |info| info.architecture))
+}
+
+/// Whether something in the cluster is known to enforce network policies.
+pub async fn enforces_policies(cluster: &Cluster) -> Result<bool, Request> {
+    let sets: Api<DaemonSet> = Api::all(cluster.client.clone());
+    let nodes: Api<Node> = Api::all(cluster.client.clone());
+    let parameters = ListParams::default();
+    let (sets, nodes) = futures::try_join!(
+        request(|| "list daemonsets".to_owned(), sets.list(&parameters)),
+        request(
+            || "list the cluster's nodes".to_owned(),
+            nodes.list(&parameters)
+        ),
+    )?;
+    let names = sets
+        .items
+        .iter()
+        .filter_map(|set| set.metadata.name.as_deref());
+    let info = |node: &Node| {
+        Some(
+            node.status
+                .as_ref()?
+                .node_info
+                .as_ref()?
+                .kubelet_version
+                .clone(),
+        )
+    };
+    let versions: Vec<String> = nodes.items.iter().filter_map(info).collect();
+    Ok(mwctl_core::observed::enforces_policies(
+        names,
+        versions.iter().map(String::as_str),
+    ))
 }

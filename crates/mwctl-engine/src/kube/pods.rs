@@ -27,22 +27,22 @@ pub struct Target {
 
 /// The label selector of a service's pods, without those that run its tests.
 pub fn selector(stack: &Stack, service: &Service) -> String {
-    format!(
-        "{PART_OF}={},{NAME}={},{FORM}!={}",
-        stack.name,
-        service.name,
-        Form::Test.as_str()
-    )
+    select(stack, service, "!=", Form::Test)
 }
 
 /// The label selector of a service's pods that have an agent.
 pub fn develop_selector(stack: &Stack, service: &Service) -> String {
-    format!(
-        "{PART_OF}={},{NAME}={},{FORM}={}",
-        stack.name,
-        service.name,
-        Form::Develop.as_str()
-    )
+    select(stack, service, "=", Form::Develop)
+}
+
+/// The label selector of the pods that run a service's tests.
+pub fn test_selector(stack: &Stack, service: &Service) -> String {
+    select(stack, service, "=", Form::Test)
+}
+
+fn select(stack: &Stack, service: &Service, relation: &str, form: Form) -> String {
+    let (stack, service, form) = (&stack.name, &service.name, form.as_str());
+    format!("{PART_OF}={stack},{NAME}={service},{FORM}{relation}{form}")
 }
 
 /// Follows the pods that `selector` finds; each item is all of them as they are now.

@@ -11,8 +11,8 @@ use kube::Api;
 use kube::api::ListParams;
 use kube::runtime::{WatchStreamExt, watcher};
 use mwctl_core::manifest::ObjectId;
-use mwctl_core::model::{Condition, Service};
-use mwctl_core::observed::{Cause, Observed, ObservedPod, Progress, Warning, diagnose};
+use mwctl_core::model::{Condition, Service, Stack};
+use mwctl_core::observed::{Cause, Observed, ObservedPod, Progress, Warning, diagnose, has_failed};
 
 use super::logs::last_lines;
 use super::pods::follow;
@@ -56,13 +56,27 @@ impl Wait {
     }
 }
 
+/// What is heard while waiting.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Sign {
+    /// How far it is, in a few words.
+    Words(String),
+    /// A process ended, and is started again: this is why. Told once.
+    Trouble(Cause),
+}
+
+/// Whoever hears of [`Sign`]s.
+pub type Report<'a> = &'a (dyn Fn(Sign) + Send + Sync);
+
 /// What is waited for.
 #[derive(Clone, Debug)]
 pub struct Goal<'a> {
+    /// The stack.
+    pub stack: &'a Stack,
     /// The service.
     pub service: &'a Service,
-    /// Its Deployment.
-    pub deployment: &'a ObjectId,
+    /// What makes its pods.
+    pub workload: &'a ObjectId,
     /// The selector of its pods.
     pub selector: &'a str,
     /// How far.
@@ -71,16 +85,12 @@ pub struct Goal<'a> {
     pub timeout: Duration,
 }
 
-/// Waits for `goal`; `progress` hears each change in a few words.
+/// Waits for `goal`; `report` hears each change.
 ///
 /// Cancel safety: it only looks, so dropping it changes nothing.
-pub async fn until(
-    cluster: &Cluster,
-    goal: &Goal<'_>,
-    progress: &(dyn Fn(String) + Send + Sync),
-) -> Result<(), Wait> {
+pub async fn until(cluster: &Cluster, goal: &Goal<'_>, report: Report<'_>) -> Result<(), Wait> {
     let mut last = Seen::default();
-    match tokio::time::timeout(goal.timeout, watch(cluster, goal, progress, &mut last)).await {
+    match tokio::time::timeout(goal.timeout, watch(cluster, goal, report, &mut last)).await {
         Ok(result) => result,
         Err(_) => Err(Wait::TimedOut {
             service: goal.service.name.to_string(),
@@ -95,6 +105,7 @@ fn describe(condition: Condition) -> &'static str {
     match condition {
         Condition::Ready => "ready",
         Condition::Started => "started",
+        Condition::Completed => "completed",
         Condition::Eventually => "deployed",
     }
 }
@@ -103,19 +114,19 @@ fn describe(condition: Condition) -> &'static str {
 struct Seen {
     observed: Observed,
     shown: String,
+    troubled: bool,
 }
 
 async fn watch(
     cluster: &Cluster,
     goal: &Goal<'_>,
-    progress: &(dyn Fn(String) + Send + Sync),
+    report: Report<'_>,
     seen: &mut Seen,
 ) -> Result<(), Wait> {
-    let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    let named =
-        watcher::Config::default().fields(&format!("metadata.name={}", goal.deployment.name));
-    let mut deployments = pin!(
-        watcher::watcher(deployments, named)
+    let workloads = super::apply::api(cluster, goal.workload);
+    let named = watcher::Config::default().fields(&format!("metadata.name={}", goal.workload.name));
+    let mut workloads = pin!(
+        watcher::watcher(workloads, named)
             .default_backoff()
             .applied_objects()
     );
@@ -125,9 +136,9 @@ async fn watch(
     let mut events = pin!(watcher::watcher(events, warnings).default_backoff());
     loop {
         tokio::select! {
-            Some(deployment) = deployments.next() => if let Ok(deployment) = deployment {
-                let value = serde_json::to_value(deployment).unwrap_or_default();
-                seen.observed.objects.insert(goal.deployment.clone(), value);
+            Some(workload) = workloads.next() => if let Ok(workload) = workload {
+                let value = serde_json::to_value(workload).unwrap_or_default();
+                seen.observed.objects.insert(goal.workload.clone(), value);
             },
             Some(found) = pods.next() => if let Ok(found) = found {
                 seen.observed.pods = current(&found);
@@ -136,39 +147,48 @@ async fn watch(
             // refused because its service account wasn't there yet, and that is over.
             Some(event) = events.next() => if let Ok(watcher::Event::Apply(event)) = event {
                 let about_ours = event.involved_object.name.as_deref()
-                    .is_some_and(|name| name.starts_with(&goal.deployment.name));
+                    .is_some_and(|name| name.starts_with(&goal.workload.name));
                 if about_ours && let Some(warning) = Warning::of(&event) {
                     seen.observed.events.push(warning);
                 }
             },
         }
-        if reached(goal.condition, seen.observed.progress(goal.deployment)) {
+        if reached(goal.condition, seen.observed.progress(goal.workload)) {
             return Ok(());
         }
-        if hopeless(seen)
+        if hopeless(goal, seen)
             && concerns_current(cluster, goal, seen).await
             && let Some(cause) = cause(cluster, goal, seen).await
         {
             return Err(Wait::Stuck(Box::new(cause)));
         }
+        // Whoever waits should know at once, although starting again may help.
+        if !seen.troubled
+            && is_troubled(seen)
+            && concerns_current(cluster, goal, seen).await
+            && let Some(cause) = cause(cluster, goal, seen).await
+        {
+            seen.troubled = true;
+            report(Sign::Trouble(cause));
+        }
         let words = in_words(seen);
         if words != seen.shown {
-            progress(words.clone());
+            report(Sign::Words(words.clone()));
             seen.shown = words;
         }
     }
 }
 
-/// The pods that count: those of the newest `ReplicaSet` that aren't leaving.
+/// The pods that count: those of the newest description that aren't leaving.
 fn current(pods: &BTreeMap<String, Pod>) -> Vec<ObservedPod> {
     let staying = pods
         .values()
         .filter(|pod| pod.metadata.deletion_timestamp.is_none());
+    // Of a Deployment's pods the one, of a StatefulSet's or DaemonSet's the other.
     let hash = |pod: &Pod| {
-        pod.metadata
-            .labels
-            .as_ref()?
-            .get("pod-template-hash")
+        let labels = pod.metadata.labels.as_ref()?;
+        let hash = labels.get("pod-template-hash");
+        hash.or_else(|| labels.get("controller-revision-hash"))
             .cloned()
     };
     let newest = staying
@@ -188,15 +208,51 @@ fn current(pods: &BTreeMap<String, Pod>) -> Vec<ObservedPod> {
 
 fn reached(condition: Condition, progress: Progress) -> bool {
     match condition {
-        Condition::Ready => progress >= Progress::Ready,
+        Condition::Ready | Condition::Completed => progress >= Progress::Ready,
         Condition::Started => progress >= Progress::Started,
         Condition::Eventually => true,
     }
 }
 
-/// Whether waiting longer is unlikely to help.
-fn hopeless(seen: &Seen) -> bool {
+/// Whether something is in the way that may pass, but should be known at once: a process that should
+/// go on has ended, no node has room, something to mount isn't there.
+fn is_troubled(seen: &Seen) -> bool {
     use mwctl_core::observed::ContainerState;
+    let containers = seen.observed.pods.iter().flat_map(|pod| &pod.containers);
+    let mut unready = containers.filter(|container| !container.ready);
+    let ended = unready.any(|container| {
+        let failed =
+            matches!(&container.state, ContainerState::Terminated(end) if end.exit_code != 0);
+        failed || container.restarts > 0
+    });
+    let mut pods = seen.observed.pods.iter();
+    let no_room = pods.any(|pod| {
+        // A claim that has yet to be bound is a matter of a moment.
+        let why = pod.unschedulable.as_deref().unwrap_or_default();
+        why.contains("Insufficient") || why.contains("free ports") || why.contains("affinity")
+    });
+    let mut events = seen.observed.events.iter();
+    ended
+        || no_room
+        || events.any(|warning| {
+            warning.reason == "FailedMount"
+                && ["not found", "non-existent"]
+                    .iter()
+                    .any(|words| warning.message.contains(words))
+        })
+}
+
+/// Whether waiting longer is unlikely to help.
+fn hopeless(goal: &Goal<'_>, seen: &Seen) -> bool {
+    use mwctl_core::observed::ContainerState;
+    if seen
+        .observed
+        .objects
+        .get(goal.workload)
+        .is_some_and(has_failed)
+    {
+        return true;
+    }
     seen.observed.pods.iter().flat_map(|pod| &pod.containers).any(|container| {
         container.restarts >= PATIENCE
             || matches!(&container.state, ContainerState::Waiting { reason, .. } if matches!(
@@ -218,10 +274,10 @@ fn is_refusal(warning: &Warning) -> bool {
 /// Whether the pods that were seen are of the current description: right after a change, those of the
 /// one before are still there, and their troubles are no news.
 async fn concerns_current(cluster: &Cluster, goal: &Goal<'_>, seen: &Seen) -> bool {
-    if seen.observed.pods.is_empty() {
+    if seen.observed.pods.is_empty() || goal.workload.kind != "Deployment" {
         return true;
     }
-    let name = goal.deployment.name.as_str();
+    let name = goal.workload.name.as_str();
     let Some(hash) = current_hash(cluster, goal).await else {
         return false;
     };
@@ -236,7 +292,7 @@ async fn concerns_current(cluster: &Cluster, goal: &Goal<'_>, seen: &Seen) -> bo
 async fn current_hash(cluster: &Cluster, goal: &Goal<'_>) -> Option<String> {
     const REVISION: &str = "deployment.kubernetes.io/revision";
     let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    let deployment = deployments.get(&goal.deployment.name).await.ok()?;
+    let deployment = deployments.get(&goal.workload.name).await.ok()?;
     let seen = deployment.status.as_ref()?.observed_generation?;
     if seen < deployment.metadata.generation? {
         return None;
@@ -269,7 +325,13 @@ async fn cause(cluster: &Cluster, goal: &Goal<'_>, seen: &Seen) -> Option<Cause>
         Some(pod) => last_lines(cluster, pod).await,
         None => Vec::new(),
     };
-    diagnose(goal.service, &seen.observed.pods, &warnings, &lines)
+    diagnose(
+        goal.stack,
+        goal.service,
+        &seen.observed.pods,
+        &warnings,
+        &lines,
+    )
 }
 
 fn in_words(seen: &Seen) -> String {

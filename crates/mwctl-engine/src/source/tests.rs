@@ -216,3 +216,20 @@ fn a_package_that_claims_to_be_huge_is_refused_before_it_is_written() {
     let result = unpack(&header.as_bytes()[..], &folder.path().join("new"));
     assert!(matches!(result, Err(UnpackError::TooLarge)), "{result:?}");
 }
+
+#[test]
+fn what_a_killed_fetch_left_goes_and_what_another_one_uses_stays() {
+    let parent = tempfile::tempdir().unwrap();
+    let abandoned = parent.path().join(".mwctl-fetch-abandoned");
+    let used = parent.path().join(".mwctl-fetch-used");
+    let mine = parent.path().join("notes");
+    for folder in [&abandoned, &used, &mine] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let lock = std::fs::File::open(&used).unwrap();
+    lock.lock_shared().unwrap();
+    let place = Place::beside(&parent.path().join("service")).unwrap();
+    assert!(!abandoned.exists());
+    assert!(used.exists() && mine.exists());
+    assert!(place.folder().exists());
+}

@@ -1,14 +1,20 @@
 //! `mwctl apply`: updates a developed service's dependencies in its container, and restarts it.
 
+use mwctl_core::model::Condition;
 use mwctl_engine::develop::conduct::subject;
 use mwctl_engine::develop::session::{self, Applied, Control, Options, Reporting};
+use mwctl_engine::execute::{reach, told};
 use mwctl_engine::kube::pods::{develop_selector, running};
+use mwctl_engine::kube::wait::Sign;
 use tokio::sync::mpsc;
 
 use crate::args::Apply;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::invocation::{Invocation, service, unreachable};
+
+/// How long the cluster may take to see that the process is ready again.
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
 
 pub(super) async fn run(run: &Invocation, arguments: &Apply) -> Result<Exit, CommandError> {
     let workspace = run.workspace()?;
@@ -59,7 +65,21 @@ pub(super) async fn run(run: &Invocation, arguments: &Apply) -> Result<Exit, Com
             applied = session::run(&cluster, subject, &options, reporting, control_rx) => applied,
             () = run.interrupt.finish.cancelled() => return Err(CommandError::interrupted()),
         };
-        failed |= applied.map_err(CommandError::failure)? == Applied::Failed;
+        if applied.map_err(CommandError::failure)? == Applied::Failed {
+            failed = true;
+            continue;
+        }
+        // Its neighbours, and `status`, know it only when the cluster does.
+        let quiet = |_: Sign| {};
+        let ready = reach(&cluster, stack, service, Condition::Ready, PATIENCE, &quiet);
+        let ready = tokio::select! {
+            ready = ready => ready,
+            () = run.interrupt.finish.cancelled() => return Err(CommandError::interrupted()),
+        };
+        if let Err(failure) = ready {
+            failed = true;
+            events.send(told("apply", Some(service.name.clone()), &failure));
+        }
     }
     if failed {
         Err(CommandError::told())

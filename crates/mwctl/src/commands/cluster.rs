@@ -1,13 +1,15 @@
 //! `mwctl cluster`: finds, starts, stops and diagnoses local clusters.
 
-use mwctl_core::cluster::{Choice, Context};
+use std::path::PathBuf;
+
+use mwctl_core::cluster::{Choice, Context, EMBEDDED};
 use serde::Serialize;
 
 use crate::args::Cluster;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::invocation::Invocation;
-use crate::ui::style::{dim, good};
+use crate::ui::style::dim;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -17,20 +19,56 @@ struct Row {
     local: bool,
     running: bool,
     chosen: bool,
+    /// The kubeconfig of a disposable cluster, which is no part of the user's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kubeconfig: Option<PathBuf>,
 }
 
 pub(super) async fn run(run: &Invocation, arguments: &Cluster) -> Result<Exit, CommandError> {
     match arguments {
+        Cluster::Create {
+            name,
+            disposable,
+            ttl,
+            persist,
+        } => {
+            let options = disposable::options(run, *disposable, *ttl, *persist);
+            disposable::create(run, name, options).await
+        }
+        Cluster::Delete { names } => disposable::delete(run, names).await,
+        Cluster::Kubeconfig { name } => disposable::kubeconfig(run, name),
+        Cluster::Run {
+            disposable,
+            command,
+        } => disposable::with(run, *disposable, command).await,
+        Cluster::Serve {
+            name,
+            disposable,
+            ttl,
+            persist,
+        } => {
+            let options = disposable::options(run, *disposable, *ttl, *persist);
+            disposable::serve(run, name, options).await
+        }
         Cluster::List => list(run).await,
+        Cluster::Start { profile, .. } if profile == EMBEDDED => disposable::start_embedded(run)
+            .await
+            .map(|()| Exit::Success),
         Cluster::Start { profile, driver } => {
             minikube::start(run, profile, driver.as_deref()).await
         }
-        Cluster::Stop { profile } => minikube::stop(run, profile).await,
+        Cluster::Stop { profile } => match run.disposable().find(profile) {
+            Some(known) => disposable::stop(run, &known).await,
+            None => minikube::stop(run, profile).await,
+        },
         Cluster::Diagnose { profile } => minikube::diagnose(run, profile).await,
     }
 }
 
+mod disposable;
 mod minikube;
+
+pub(crate) use disposable::{end_other_version, start_embedded};
 
 async fn list(run: &Invocation) -> Result<Exit, CommandError> {
     let found = run.clusters().await?;
@@ -43,7 +81,7 @@ async fn list(run: &Invocation) -> Result<Exit, CommandError> {
         Ok(Choice::Context(context, _)) => Some(context.name),
         _ => None,
     };
-    let rows: Vec<Row> = found
+    let mut rows: Vec<Row> = found
         .kubeconfig
         .contexts
         .iter()
@@ -52,8 +90,21 @@ async fn list(run: &Invocation) -> Result<Exit, CommandError> {
             running: found.running.contains(&context.name),
             chosen: chosen.as_ref() == Some(&context.name),
             context: context.clone(),
+            kubeconfig: None,
         })
         .collect();
+    for known in disposable::list(run)? {
+        let own = run.clusters_of(&known.kubeconfig).await?;
+        let others = own.kubeconfig.contexts.into_iter();
+        let unknown = others.filter(|context| found.kubeconfig.context(&context.name).is_none());
+        rows.extend(unknown.map(|context| Row {
+            local: true,
+            running: own.running.contains(&context.name),
+            chosen: false,
+            kubeconfig: Some(known.kubeconfig.clone()),
+            context,
+        }));
+    }
     run.ui.answer(&rows, || text(&rows));
     Ok(Exit::Success)
 }
@@ -71,11 +122,8 @@ fn text(rows: &[Row]) -> String {
             (true, true) => "running",
             (true, false) => "doesn't answer",
         };
-        let mark = if row.chosen {
-            good(" *")
-        } else {
-            String::new()
-        };
+        // Without a style: the table would count its bytes as columns.
+        let mark = if row.chosen { " *" } else { "" };
         let name = format!("{}{mark}", row.context.name);
         table.add_row([&name, row.context.kind.label(), state, &row.context.server]);
     }

@@ -6,7 +6,6 @@ use mwctl_core::name::ServiceName;
 use mwctl_engine::deploy::leave;
 use mwctl_engine::develop::conduct::{self, Conduct, conduct};
 use mwctl_engine::develop::session::{Options, Session};
-use mwctl_engine::kube::{Cluster, apply};
 use mwctl_engine::workspace::Workspace;
 
 use crate::args::Develop;
@@ -35,6 +34,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Develop) -> Result<Exit, C
         }
         return Ok(Exit::Success);
     }
+    run.ensure_cluster().await?;
     let target = run.target(&workspace.stack.namespace).await?;
     let options = Options {
         identity: run.identity(),
@@ -100,21 +100,4 @@ fn chosen(workspace: &Workspace, named: &[String]) -> Result<BTreeSet<ServiceNam
             Err(error)
         }
     }
-}
-
-/// Makes sure that the stack's namespace is there.
-pub(super) async fn ensure_namespace(
-    cluster: &Cluster,
-    workspace: &Workspace,
-) -> Result<(), CommandError> {
-    let images = std::collections::BTreeMap::new();
-    let objects = mwctl_core::manifest::render(&workspace.stack, &images, &workspace.worktree);
-    for object in &objects {
-        if matches!(object, mwctl_core::manifest::Object::Namespace(_)) {
-            apply::apply(cluster, &object.clone().stamped())
-                .await
-                .map_err(|error| unreachable(error, &cluster.context))?;
-        }
-    }
-    Ok(())
 }

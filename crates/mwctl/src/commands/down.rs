@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mwctl_core::plan::down;
-use mwctl_engine::execute::{Execution, execute};
+use mwctl_engine::execute::Execution;
 use mwctl_engine::kube::observe;
 
 use crate::args::Down;
@@ -26,17 +26,20 @@ pub(super) async fn run(run: &Invocation, arguments: &Down) -> Result<Exit, Comm
         .map_err(|error| unreachable(error, &target.cluster.context))?;
     let plan = down(&observed, stack, &workspace.worktree, arguments.volumes);
     super::up::tell_holds(run, &plan);
-    let outcome = execute(Execution {
-        cluster: &target.cluster,
-        stack,
-        plan: &plan,
-        images: &target.workshop,
-        timeout: Duration::from_mins(5),
-        events: &run.ui.events(),
-        cancel: &run.interrupt.finish,
-        wait: true,
-    })
-    .await;
+    let outcome = super::up::alone(
+        run,
+        Execution {
+            cluster: &target.cluster,
+            stack,
+            plan: &plan,
+            images: &target.workshop,
+            timeout: Duration::from_mins(5),
+            events: &run.ui.events(),
+            cancel: &run.interrupt.finish,
+            wait: true,
+        },
+    )
+    .await?;
     run.ui.finish();
     if plan.is_empty() {
         run.ui.say(&format!(

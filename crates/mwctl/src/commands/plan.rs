@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use mwctl_core::plan::{PlanOptions, render};
 use mwctl_engine::deploy::{Prepare, Prepared, Wanted, prepare};
+use mwctl_engine::made::Unmade;
 use mwctl_engine::workspace::Workspace;
 
 use crate::args::Deploy;
@@ -12,7 +13,8 @@ use crate::exit::Exit;
 use crate::invocation::{Invocation, Target, select, unreachable};
 
 pub(super) async fn run(run: &Invocation, arguments: &Deploy) -> Result<Exit, CommandError> {
-    super::up::fetch(run).await?;
+    // Its answer is one document, which no event may stand before.
+    super::up::fetch_for(run, &run.directory(), &|text| run.ui.say(&text)).await?;
     let workspace = run.workspace()?;
     let target = run.target(&workspace.stack.namespace).await?;
     let prepared = make(&target, &workspace, arguments).await?;
@@ -62,7 +64,11 @@ pub(super) fn failed(error: Prepare, context: &str) -> CommandError {
             }
         }
         Prepare::Described(problem) => CommandError::problems(vec![problem]),
-        Prepare::Request(error) => unreachable(error, context),
-        error @ (Prepare::Delivery(_) | Prepare::Agent(_)) => CommandError::environment(error),
+        Prepare::Request(error) | Prepare::Made(Unmade::Request(error)) => {
+            unreachable(error, context)
+        }
+        error @ (Prepare::Delivery(_) | Prepare::Agent(_) | Prepare::Made(_)) => {
+            CommandError::environment(error)
+        }
     }
 }

@@ -1,9 +1,12 @@
-//! `mwctl restart`: new pods of the same description, one after the other where there are several.
+//! `mwctl restart`: new pods of the same description, one after the other where there are several. Jobs
+//! have no pods that go on; they are left.
 
-use futures::future::try_join_all;
+use futures::future::join_all;
+use mwctl_core::manifest::workload_id;
 use mwctl_core::model::Condition;
-use mwctl_engine::execute::{deployment, reach, told};
+use mwctl_engine::execute::{reach, told, trouble};
 use mwctl_engine::kube::apply;
+use mwctl_engine::kube::wait::Sign;
 
 use crate::args::Services;
 use crate::error::CommandError;
@@ -21,26 +24,37 @@ pub(super) async fn run(run: &Invocation, arguments: &Services) -> Result<Exit, 
     let chosen: Vec<_> = stack
         .services
         .values()
-        .filter(|service| services.contains(&service.name))
+        .filter(|service| services.contains(&service.name) && !service.workload.ends())
         .collect();
-    let names: Vec<String> = chosen
+    let ids: Vec<_> = chosen
         .iter()
-        .map(|service| deployment(&cluster, stack, service).name)
+        .map(|service| workload_id(stack, service))
         .collect();
-    try_join_all(names.iter().map(|name| apply::restart(&cluster, name)))
-        .await
-        .map_err(|error| unreachable(error, &cluster.context))?;
+    let restarted = ids.iter().map(|id| apply::restart(&cluster, id));
+    for (service, result) in chosen.iter().zip(join_all(restarted).await) {
+        match result {
+            Ok(()) => {}
+            Err(error) if error.is_not_found() => {
+                let error = format!("`{}` is not deployed", service.name);
+                return Err(CommandError::failure(error).hint(format!("mwctl up {}", service.name)));
+            }
+            Err(error) => return Err(unreachable(error, &cluster.context)),
+        }
+    }
     let events = run.ui.events();
     let mut failed = false;
     for service in chosen {
-        let progress = |message: String| tracing::debug!("{}: {message}", service.name);
+        let report = |sign| match sign {
+            Sign::Words(words) => tracing::debug!("{}: {words}", service.name),
+            Sign::Trouble(cause) => events.send(trouble(service, cause)),
+        };
         let ready = reach(
             &cluster,
             stack,
             service,
             Condition::Ready,
             PATIENCE,
-            &progress,
+            &report,
         );
         tokio::select! {
             result = ready => match result {

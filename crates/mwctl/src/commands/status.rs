@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use mwctl_core::manifest::Form;
+use mwctl_core::manifest::workload_id;
 use mwctl_core::model::{Service, Stack};
-use mwctl_core::observed::{Cause, Observed, ObservedPod, Progress, diagnose};
-use mwctl_engine::execute::deployment;
+use mwctl_core::observed::{Cause, Observed, ObservedPod, Progress, diagnose, waits_for};
 use mwctl_engine::kube::logs::last_lines;
 use mwctl_engine::kube::{Cluster, observe};
 use serde::Serialize;
@@ -14,6 +14,7 @@ use crate::args::Services;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::invocation::{Invocation, select, unreachable};
+use crate::ui::log_line::readable;
 use crate::ui::style::{accent, bad, dim, good};
 
 #[derive(Serialize)]
@@ -69,7 +70,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Services) -> Result<Exit, 
 }
 
 async fn row(cluster: &Cluster, stack: &Stack, service: &Service, observed: &Observed) -> Row {
-    let id = deployment(cluster, stack, service);
+    let id = workload_id(stack, service);
     let pods: Vec<&ObservedPod> = observed
         .pods
         .iter()
@@ -82,7 +83,8 @@ async fn row(cluster: &Cluster, stack: &Stack, service: &Service, observed: &Obs
             Some(pod) => last_lines(cluster, pod).await,
             None => Vec::new(),
         };
-        cause = diagnose(service, &observed.pods, &observed.events, &lines);
+        cause = diagnose(stack, service, &observed.pods, &observed.events, &lines)
+            .or_else(|| waits_for(stack, service, observed));
     }
     let image = observed.objects.get(&id).and_then(|live| {
         live.pointer("/spec/template/spec/containers/0/image")?
@@ -128,7 +130,7 @@ fn text(answer: &Answer) -> String {
     for row in &answer.services {
         let Some(cause) = &row.cause else { continue };
         let _infallible = writeln!(text, "\n{} {}", bad("error:"), cause.summary);
-        for line in &cause.detail {
+        for line in cause.detail.iter().flat_map(|line| readable(line)) {
             let _infallible = writeln!(text, "  {} {line}", dim("|"));
         }
         let _infallible = writeln!(text, "  {} {}", accent("try:"), cause.hint);

@@ -1,11 +1,14 @@
 //! `mwctl test`: a service's tests in a fresh container; the exit code is theirs.
 
+use std::collections::BTreeMap;
+
 use mwctl_engine::deploy::{agent, agent_runs_on, images};
 use mwctl_engine::develop::conduct::subject;
 use mwctl_engine::develop::session::rules;
+use mwctl_engine::event::Event;
 use mwctl_engine::execute::Images;
 use mwctl_engine::execute::told;
-use mwctl_engine::test::{Run, clean_up};
+use mwctl_engine::test::{Output, Run, clean_up};
 
 use crate::args::Test;
 use crate::error::CommandError;
@@ -24,12 +27,13 @@ pub(super) async fn run(run: &Invocation, arguments: &Test) -> Result<Exit, Comm
         ))
     })?;
     let rules = rules(&subject).map_err(CommandError::failure)?;
+    run.ensure_cluster().await?;
     let target = run.target(&stack.namespace).await?;
     agent_runs_on(&target.workshop.architecture).map_err(CommandError::environment)?;
     let events = run.ui.events();
 
     // The image is the service's own: what is edited since comes with the tree.
-    let planned = images(stack, &target.workshop)
+    let planned = images([service], &BTreeMap::new(), &target.workshop)
         .await
         .map_err(|error| super::plan::failed(error, &target.cluster.context))?;
     let image = planned
@@ -48,12 +52,9 @@ pub(super) async fn run(run: &Invocation, arguments: &Test) -> Result<Exit, Comm
             return Err(CommandError::told());
         }
     }
-    super::develop::ensure_namespace(&target.cluster, &workspace).await?;
     let identity = run.identity();
-    let started = std::time::SystemTime::now()
-        .duration_since(std::time::SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let name = format!("{}-test-{:x}", service.name, started.as_millis());
+    let started = mwctl_engine::clock::since_epoch().as_millis();
+    let name = format!("{}-test-{started:x}", service.name);
     let agent = agent();
     let order = Run {
         stack,
@@ -69,8 +70,18 @@ pub(super) async fn run(run: &Invocation, arguments: &Test) -> Result<Exit, Comm
         timeout: arguments.timeout,
         keep: arguments.keep,
     };
-    let tests =
-        mwctl_engine::test::run(&target.cluster, &order, &name, tokio::io::stdout(), &events);
+    let output = if run.ui.is_json() {
+        Output::Events
+    } else {
+        Output::Bytes(tokio::io::stdout())
+    };
+    let tests = Box::pin(mwctl_engine::test::run(
+        &target.cluster,
+        &order,
+        &name,
+        output,
+        &events,
+    ));
     let code = tokio::select! {
         code = tests => code,
         () = run.interrupt.finish.cancelled() => {
@@ -79,12 +90,18 @@ pub(super) async fn run(run: &Invocation, arguments: &Test) -> Result<Exit, Comm
         }
     };
     match code {
-        Ok(code) => Ok(Exit::Child(u8::try_from(code).unwrap_or(u8::MAX))),
+        Ok(code) => {
+            events.send(Event::Tested {
+                service: service.name.clone(),
+                exit_code: code,
+            });
+            Ok(Exit::Child(u8::try_from(code).unwrap_or(u8::MAX)))
+        }
         Err(mwctl_engine::test::Test::Described(problem)) => {
             Err(CommandError::problems(vec![problem]))
         }
         Err(mwctl_engine::test::Test::Pod(cause)) => {
-            events.send(mwctl_engine::event::Event::Failed {
+            events.send(Event::Failed {
                 service: Some(service.name.clone()),
                 summary: cause.summary,
                 details: cause.detail,

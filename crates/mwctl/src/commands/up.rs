@@ -1,56 +1,46 @@
 //! `mwctl up`: deploys the stack, or brings it up to date.
 
-use mwctl_core::plan::{Plan, render};
-use mwctl_engine::event::Event;
+use std::path::Path;
+
+use mwctl_core::observed::Observed;
+use mwctl_core::plan::{Action, Plan, render, rollback};
+use mwctl_engine::event::{Address, Deployed, Event};
 use mwctl_engine::execute::{Execution, Outcome, execute};
+use mwctl_engine::kube::lease::{self, Taken};
+use mwctl_engine::kube::{Cluster, observe};
 use mwctl_engine::progress::Progress;
 use mwctl_engine::source::{self, Fetched};
-use mwctl_engine::workspace::Workspace;
-use serde::Serialize;
+use mwctl_engine::workspace::{self, Workspace};
 
 use crate::args::Up;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::invocation::Invocation;
+use crate::invocation::{Invocation, unreachable};
 use crate::ui::style::{accent, bold, dim};
-
-/// What was done, for programs.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer<'a> {
-    event: &'static str,
-    done: usize,
-    failed: usize,
-    remaining: usize,
-    unchanged: usize,
-    services: Vec<Address<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Address<'a> {
-    service: &'a str,
-    /// In the cluster.
-    url: Option<String>,
-}
 
 pub(super) async fn run(run: &Invocation, arguments: &Up) -> Result<Exit, CommandError> {
     fetch(run).await?;
     let workspace = run.workspace()?;
+    run.ensure_cluster().await?;
     let target = run.target(&workspace.stack.namespace).await?;
     let prepared = super::plan::make(&target, &workspace, &arguments.deploy).await?;
     tell_holds(run, &prepared.plan);
-    let outcome = execute(Execution {
+    tell_isolation(run, &workspace, &target.cluster).await;
+    let events = run.ui.events();
+    let execution = Execution {
         cluster: &target.cluster,
         stack: &workspace.stack,
         plan: &prepared.plan,
         images: &target.workshop,
         timeout: arguments.timeout,
-        events: &run.ui.events(),
+        events: &events,
         cancel: &run.interrupt.finish,
         wait: !arguments.no_wait,
-    })
-    .await;
+    };
+    let outcome = alone(run, execution).await?;
+    if arguments.rollback && !outcome.failed.is_empty() {
+        go_back(run, execution, &prepared.observed, &outcome).await;
+    }
     run.ui.finish();
     tell(run, &workspace, &prepared.plan, &outcome);
     let obstacles = prepared.plan.obstacles().next().is_some();
@@ -61,6 +51,82 @@ pub(super) async fn run(run: &Invocation, arguments: &Up) -> Result<Exit, Comman
         Ok(Exit::Success)
     } else {
         Err(CommandError::told())
+    }
+}
+
+/// Says so where isolation is asked for and nothing is known to bring it about.
+async fn tell_isolation(run: &Invocation, workspace: &Workspace, cluster: &Cluster) {
+    let services = workspace.stack.services.values();
+    let mut strict = services.filter(|service| service.network.restrict_egress);
+    let Some(first) = strict.next() else { return };
+    if let Ok(false) = observe::enforces_policies(cluster).await {
+        let name = &first.name;
+        run.ui.events().send(Event::Notice {
+            service: None,
+            text: format!(
+                "nothing in this cluster is known to enforce network policies: the isolation of `{name}` is described, not kept"
+            ),
+            hint: Some("a cluster that keeps it: `minikube start --cni calico`".to_owned()),
+        });
+    }
+}
+
+/// Carries a plan out while nobody else deploys the stack.
+pub(super) async fn alone(
+    run: &Invocation,
+    execution: Execution<'_>,
+) -> Result<Outcome, CommandError> {
+    if execution.plan.is_empty() {
+        return Ok(Outcome::default());
+    }
+    let cluster = execution.cluster;
+    let owner = run.identity().owner;
+    let claim = match lease::claim(cluster, execution.stack.name.as_str(), &owner).await {
+        Ok(claim) => claim,
+        Err(Taken::Request(error)) => return Err(unreachable(error, &cluster.context)),
+        Err(error @ Taken::Held { .. }) => {
+            let hint = match &error {
+                Taken::Held { lapses, .. } => format!(
+                    "wait until that is done and type `mwctl up` again; if they are gone, it lapses in {lapses} s"
+                ),
+                Taken::Request(_) => String::new(),
+            };
+            return Err(CommandError::environment(error).hint(hint));
+        }
+    };
+    Ok(match claim {
+        Some(claim) => {
+            let outcome = claim.during(execute(execution)).await;
+            claim.release().await;
+            outcome
+        }
+        // A new namespace: nobody else is in it.
+        None => execute(execution).await,
+    })
+}
+
+/// Puts the services whose deployment failed back to what ran before.
+async fn go_back(run: &Invocation, execution: Execution<'_>, before: &Observed, outcome: &Outcome) {
+    let steps = execution.plan.steps.iter();
+    let failed = steps
+        .filter(|step| outcome.failed.contains(&step.id))
+        .filter_map(|step| step.service.clone())
+        .collect();
+    let back = rollback(execution.stack, execution.plan, before, &failed);
+    tell_holds(run, &back);
+    let outcome = execute(Execution {
+        plan: &back,
+        ..execution
+    })
+    .await;
+    for step in &back.steps {
+        if let (Action::Await { service, .. }, true) =
+            (&step.action, outcome.done.contains(&step.id))
+        {
+            run.ui
+                .events()
+                .notice(Some(service), "is back to what ran before");
+        }
     }
 }
 
@@ -88,26 +154,22 @@ pub(super) fn tell_holds(run: &Invocation, plan: &Plan) {
 fn tell(run: &Invocation, workspace: &Workspace, plan: &Plan, outcome: &Outcome) {
     let stack = &workspace.stack;
     let services = stack.services.values().map(|service| Address {
-        service: service.name.as_str(),
+        service: service.name.clone(),
         url: service.port().map(|port| {
             let host = mwctl_core::manifest::object_name(stack, service);
             format!("http://{host}.{}:{}", stack.namespace, port.number)
         }),
     });
-    let answer = Answer {
-        event: "done",
+    run.ui.events().send(Event::Done(Deployed {
         done: outcome.done.len(),
         failed: outcome.failed.len(),
         remaining: outcome.remaining.len(),
         unchanged: plan.unchanged,
         services: services.collect(),
-    };
-    if run.ui.is_json() {
-        run.ui.line(&answer);
-        return;
-    }
+    }));
     if plan.is_empty() {
-        run.ui.say(render::text(plan).trim_end());
+        // What is held back was told before anything was done.
+        run.ui.say(render::summary(plan).trim_end());
         return;
     }
     if !outcome.remaining.is_empty() {
@@ -133,16 +195,27 @@ fn tell(run: &Invocation, workspace: &Workspace, plan: &Plan, outcome: &Outcome)
         run.ui.say(&format!(
             "{} is up; {} leads a port to it, {} follows your edits",
             bold(stack.name.as_str()),
-            accent(&format!("mwctl forward {name}")),
-            accent(&format!("mwctl develop {name}")),
+            accent(&format!("`mwctl forward {name}`")),
+            accent(&format!("`mwctl develop {name}`")),
         ));
     }
 }
 
-/// Fetches the sources that are missing.
+/// Fetches the sources that are missing, and tells of each as an event.
 pub(super) async fn fetch(run: &Invocation) -> Result<(), CommandError> {
+    let events = run.ui.events();
+    let tell = |text: String| events.notice(None, text);
+    fetch_for(run, &run.directory(), &tell).await
+}
+
+/// Fetches the sources that the folder's services lack; `tell` hears of each.
+pub(super) async fn fetch_for(
+    run: &Invocation,
+    folder: &Path,
+    tell: &(dyn Fn(String) + Sync),
+) -> Result<(), CommandError> {
     let runner = Invocation::runner();
-    for source in run.sources()? {
+    for source in workspace::sources(folder, run.asked()).map_err(CommandError::failure)? {
         let report = |sign: Progress| tracing::debug!("{sign:?}");
         let fetching = source::fetch(&source, runner.as_ref(), &report);
         let fetched = tokio::select! {
@@ -151,8 +224,7 @@ pub(super) async fn fetch(run: &Invocation) -> Result<(), CommandError> {
         };
         match fetched {
             Ok(Fetched::Fetched(directory)) => {
-                let text = format!("fetched the source into {}", directory.display());
-                run.ui.events().notice(None, text);
+                tell(format!("fetched the source into {}", directory.display()));
             }
             Ok(Fetched::Present(_) | Fetched::Nothing) => {}
             Err(error) => {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mwctl_engine::event::{Event, Update};
 
-use super::style::{accent, bad, bold, dim, good, name};
+use super::log_line::readable;
+use super::style::{accent, bad, bold, dim, good, name, warning};
 
 /// How many paths of an update are named before the rest is counted.
 const NAMED_PATHS: usize = 3;
@@ -18,6 +19,8 @@ pub(super) struct Human {
     live: bool,
     steps: BTreeMap<usize, ProgressBar>,
     width: usize,
+    /// What supported the last thing that went wrong: the same lines aren't shown twice.
+    details: Vec<String>,
 }
 
 impl Human {
@@ -32,6 +35,7 @@ impl Human {
             live,
             steps: BTreeMap::new(),
             width: 8,
+            details: Vec::new(),
         }
     }
 
@@ -76,13 +80,30 @@ impl Human {
                 hint,
             } => {
                 let service = service.as_ref().map(ToString::to_string);
-                self.failed(service.as_deref(), summary, details, hint.as_deref());
+                let mark = bad("error:");
+                self.told(&mark, service.as_deref(), summary, details, hint.as_deref());
+            }
+            Event::Warning {
+                service,
+                summary,
+                details,
+            } => {
+                let service = service.as_ref().map(ToString::to_string);
+                self.told(
+                    &warning("warning:"),
+                    service.as_deref(),
+                    summary,
+                    details,
+                    None,
+                );
             }
             Event::Log { service, line, .. } => {
                 let service = service.to_string();
                 self.width = self.width.max(service.len());
                 let prefix = name(&service, self.width);
-                self.answer(&format!("{prefix} {} {line}", dim("|")));
+                for line in readable(line) {
+                    self.answer(&format!("{prefix} {} {line}", dim("|")));
+                }
             }
             Event::Problems { problems } => self.line(&super::problems::text(problems)),
             _ if quiet => {}
@@ -104,9 +125,11 @@ impl Human {
                 last_lines,
             } => {
                 let how = format!("{} ended with {how}", service.as_str());
-                self.failed(None, &how, last_lines, None);
+                self.told(&bad("error:"), None, &how, last_lines, None);
             }
-            Event::Ready { .. } => {}
+            // The command says how it ended in its own words, or ends with the code.
+            Event::Ready { .. } | Event::Done(_) | Event::Tested { .. } => {}
+            Event::Dependencies { line, .. } if line.trim().is_empty() => {}
             Event::Dependencies { service, line } => {
                 self.line(&format!(
                     "{} {} {}",
@@ -190,22 +213,26 @@ impl Human {
         }
     }
 
-    fn failed(
+    fn told(
         &mut self,
+        mark: &str,
         service: Option<&str>,
         summary: &str,
         details: &[String],
         hint: Option<&str>,
     ) {
-        let mut text = format!("{} ", bad("error:"));
+        let mut text = format!("{mark} ");
         if let Some(service) = service
             && !summary.contains(service)
         {
             let _infallible = write!(text, "{service}: ");
         }
         text.push_str(summary);
-        for line in details {
-            let _infallible = write!(text, "\n  {} {line}", dim("|"));
+        if self.details != details {
+            for line in details.iter().flat_map(|line| readable(line)) {
+                let _infallible = write!(text, "\n  {} {line}", dim("|"));
+            }
+            details.clone_into(&mut self.details);
         }
         for line in hint.into_iter().flat_map(str::lines) {
             let _infallible = write!(text, "\n  {} {line}", accent("try:"));

@@ -22,15 +22,6 @@ pub(super) fn line(event: &Event) -> String {
     text
 }
 
-/// Any object as one line.
-pub(super) fn object(value: &impl Serialize) -> String {
-    let mut value = serde_json::to_value(value).unwrap_or(Value::Null);
-    if let Value::Object(fields) = &mut value {
-        fields.insert("schema".to_owned(), SCHEMA.into());
-    }
-    format!("{value}\n")
-}
-
 /// An answer as a document.
 pub(super) fn document(value: &impl Serialize) -> String {
     let value = serde_json::to_value(value).unwrap_or(Value::Null);

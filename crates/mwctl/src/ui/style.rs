@@ -22,6 +22,11 @@ pub(crate) fn bad(text: &str) -> String {
     text.red().bold().to_string()
 }
 
+/// Something that is weaker than it could be.
+pub(crate) fn warning(text: &str) -> String {
+    text.yellow().to_string()
+}
+
 /// Something to look at or to type.
 pub(crate) fn accent(text: &str) -> String {
     text.cyan().to_string()

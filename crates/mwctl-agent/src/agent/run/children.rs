@@ -144,6 +144,7 @@ impl Agent {
             command: self.options.command.clone(),
             environment: Vec::new(),
             directory: self.options.directory.clone(),
+            logged: true,
         };
         let child = match self.child(&program, None) {
             Ok(child) => child,
@@ -190,6 +191,8 @@ impl Agent {
             command: step.command.iter().map(Into::into).collect(),
             environment: step.environment.clone(),
             directory: self.options.directory.clone(),
+            // Who waits for it is told; in the log it would only stand once more.
+            logged: self.ownership.connection().is_none(),
         };
         let outputs_before = self.files.entries(&step.outputs);
         match self.child(&program, Some(update)) {

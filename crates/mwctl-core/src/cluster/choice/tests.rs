@@ -48,6 +48,7 @@ struct Case {
     allowed: Vec<String>,
     running: Vec<&'static str>,
     minikube: MinikubeState,
+    embedded: bool,
 }
 
 impl Case {
@@ -63,6 +64,7 @@ impl Case {
             allowed: &self.allowed,
             running: &self.running.iter().map(|name| (*name).to_owned()).collect(),
             minikube: &self.minikube,
+            embedded: self.embedded,
         })
     }
 
@@ -70,6 +72,7 @@ impl Case {
         match self.choose().unwrap() {
             Choice::Context(context, reason) => (context.name, reason),
             Choice::StartMinikube { profile, reason } => (format!("start {profile}"), reason),
+            Choice::StartEmbedded { reason, .. } => (format!("start {EMBEDDED}"), reason),
         }
     }
 }
@@ -160,6 +163,49 @@ fn minikube_is_started_where_it_is_installed_and_nothing_runs() {
 }
 
 #[test]
+fn the_embedded_cluster_is_for_whoever_has_no_other() {
+    let alone = Case {
+        contexts: vec![production(), kind("stopped")],
+        embedded: true,
+        ..Case::default()
+    };
+    let started = "start embedded".to_owned();
+    assert_eq!(alone.chosen(), (started.clone(), Reason::NoOther));
+    for name in [EMBEDDED, EMBEDDED_CONTEXT] {
+        let asked = Case {
+            contexts: vec![kind("a")],
+            running: vec!["kind-a"],
+            requested: Some(name),
+            embedded: true,
+            ..Case::default()
+        };
+        assert_eq!(asked.chosen(), (started.clone(), Reason::Requested));
+    }
+    let running = Case {
+        contexts: vec![context(EMBEDDED_CONTEXT, Kind::Embedded { images: None })],
+        running: vec![EMBEDDED_CONTEXT],
+        requested: Some(EMBEDDED),
+        embedded: true,
+        ..Case::default()
+    };
+    let context = EMBEDDED_CONTEXT.to_owned();
+    assert_eq!(running.chosen(), (context, Reason::Requested));
+}
+
+#[test]
+fn minikube_comes_before_the_embedded_cluster() {
+    let case = Case {
+        minikube: installed(&[]),
+        embedded: true,
+        ..Case::default()
+    };
+    assert_eq!(
+        case.chosen(),
+        ("start minikube".to_owned(), Reason::Installed)
+    );
+}
+
+#[test]
 fn a_stopped_profile_that_is_asked_for_is_started() {
     let without_context = Case {
         requested: Some("work"),
@@ -205,7 +251,9 @@ fn what_nothing_is_known_of_is_refused_too() {
         running: vec!["lab"],
         ..Case::default()
     };
-    assert!(matches!(unasked.choose(), Err(Refusal::None { .. })));
+    let refusal = unasked.choose().unwrap_err();
+    assert!(matches!(refusal, Refusal::None { .. }));
+    assert!(refusal.hints()[0].contains("`--cluster lab --allow-context lab`"));
 }
 
 #[test]

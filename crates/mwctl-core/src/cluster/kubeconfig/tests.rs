@@ -82,6 +82,25 @@ fn a_node_with_its_own_socket_is_known_by_our_extension() {
 }
 
 #[test]
+fn a_cluster_that_mwctl_serves_is_known_by_our_extension() {
+    for (more, images) in [
+        ("", None),
+        (", images: /home/me/images", Some("/home/me/images")),
+    ] {
+        let extended = format!(
+            "{{server: \"https://127.0.0.1:4711\", extensions: [{{name: mwctl, extension: {{provider: embedded{more}}}}}]}}"
+        );
+        let text = entry("demo", "https://127.0.0.1:4711")
+            .replace("{server: \"https://127.0.0.1:4711\"}", &extended);
+        let images = images.map(str::to_owned);
+        assert_eq!(
+            kind_at("config", &text, &Detection::default()),
+            Kind::Embedded { images }
+        );
+    }
+}
+
+#[test]
 fn the_tools_that_name_their_clusters_are_known_by_those_names() {
     let here = "https://127.0.0.1:6443";
     let name = "dev".to_owned();

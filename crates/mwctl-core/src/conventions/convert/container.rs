@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use super::super::check::Check;
 use super::super::node::{Node, escape};
 use super::super::wire::{self, PortReference, Scalar};
-use super::super::{duration, nearest, quantity as quantities};
-use crate::model::{Check as Probed, Container, Mount, Port, Probe, Protocol, Resources, Volume};
+use super::super::{defaults, duration, nearest, quantity as amounts};
+use crate::model::{
+    Check as Probed, Container, Mount, Port, Probe, Protocol, Reach, Resources, Volume,
+};
 
 /// The container at a pointer; `volumes` are the pod's.
 pub(super) fn container(
@@ -31,6 +33,7 @@ pub(super) fn container(
     let startup = probe("startup", wire.probes.startup);
     Container {
         name: name.to_owned(),
+        plain_name: false,
         image: wire.image,
         command: super::words(wire.command),
         working_directory: wire.working_directory,
@@ -64,7 +67,7 @@ pub(super) fn image_reference(at: &str, image: &str, check: &mut Check<'_>) {
 }
 
 /// Variables in the order in which they were described.
-fn environment(
+pub(super) fn environment(
     at: &str,
     wire: &BTreeMap<String, Scalar>,
     check: &mut Check<'_>,
@@ -121,9 +124,26 @@ fn ports(at: &str, wire: &[wire::Port], check: &mut Check<'_>) -> Vec<Port> {
                 wire::Protocol::Tcp => Protocol::Tcp,
                 wire::Protocol::Udp => Protocol::Udp,
             },
+            reach: reach(&pointer, port, check),
         });
     }
     ports
+}
+
+fn reach(at: &str, port: &wire::Port, check: &mut Check<'_>) -> Reach {
+    let Some(address) = &port.address else {
+        return match port.reach {
+            Some(wire::Reach::Service) | None => Reach::Service,
+            Some(wire::Reach::Cluster) => Reach::Cluster,
+            Some(wire::Reach::Pod) => Reach::Pod,
+        };
+    };
+    check.label(&format!("{at}/address"), address);
+    if matches!(port.reach, Some(wire::Reach::Cluster | wire::Reach::Pod)) {
+        let message = "a port with an `address` is reached by that";
+        check.fail(&format!("{at}/reach"), message);
+    }
+    Reach::Named(address.clone())
 }
 
 /// The containers of a pod share its network: no two may listen on the same port.
@@ -180,10 +200,16 @@ fn probe(at: &str, wire: wire::Probe, ports: &[Port], check: &mut Check<'_>) -> 
             seconds(&format!("{at}/{key}"), &text, least, check)
         })
     };
-    let period_seconds = time("period", wire.period, 10, 1);
-    let timeout_seconds = time("timeout", wire.timeout, 1, 1);
-    let initial_delay_seconds = time("initialDelay", wire.initial_delay, 0, 0);
-    let threshold = wire.failure_threshold.map_or("3".to_owned(), |it| it.0);
+    let period_seconds = time("period", wire.period, defaults::PERIOD_SECONDS, 1);
+    let timeout_seconds = time("timeout", wire.timeout, defaults::TIMEOUT_SECONDS, 1);
+    let initial_delay_seconds = time(
+        "initialDelay",
+        wire.initial_delay,
+        defaults::INITIAL_DELAY_SECONDS,
+        0,
+    );
+    let threshold = defaults::FAILURE_THRESHOLD.to_string();
+    let threshold = wire.failure_threshold.map_or(threshold, |it| it.0);
     Some(Probe {
         check: probed,
         period_seconds,
@@ -220,7 +246,7 @@ fn port(
     named.map(|port| port.number)
 }
 
-fn seconds(at: &str, text: &str, least: u32, check: &mut Check<'_>) -> u32 {
+pub(super) fn seconds(at: &str, text: &str, least: u32, check: &mut Check<'_>) -> u32 {
     let Some(milliseconds) = duration::milliseconds(text) else {
         no_duration(at, text, check);
         return least;
@@ -241,7 +267,7 @@ pub(super) fn no_duration(at: &str, text: &str, check: &mut Check<'_>) {
 
 /// A quantity in its canonical form.
 pub(super) fn quantity(at: &str, text: &str, check: &mut Check<'_>) -> String {
-    if let Some(quantity) = quantities::parse(text) {
+    if let Some(quantity) = amounts::parse(text) {
         return quantity.text;
     }
     let hint = "such as `100m`, `2`, `200Mi` or `1Gi`".to_owned();
@@ -251,23 +277,29 @@ pub(super) fn quantity(at: &str, text: &str, check: &mut Check<'_>) -> String {
 
 const RESOURCES: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 
-fn resources(at: &str, wire: wire::Resources, check: &mut Check<'_>) -> Resources {
-    let mut read = |key: &str, wire: BTreeMap<String, Scalar>| {
-        let mut quantities = BTreeMap::new();
-        for (name, value) in wire {
-            let pointer = format!("{at}/{key}/{}", escape(&name));
-            if !RESOURCES.contains(&name.as_str()) {
-                let hint = nearest::hint(&name, RESOURCES);
-                check.hinted(&pointer, format!("unknown resource `{name}`"), hint);
-            }
-            quantities.insert(name, quantity(&pointer, &value.0, check));
+/// Amounts of resources, in their canonical form.
+pub(crate) fn quantities(
+    at: &str,
+    wire: BTreeMap<String, Scalar>,
+    check: &mut Check<'_>,
+) -> BTreeMap<String, String> {
+    let mut quantities = BTreeMap::new();
+    for (name, value) in wire {
+        let pointer = format!("{at}/{}", escape(&name));
+        if !RESOURCES.contains(&name.as_str()) {
+            let hint = nearest::hint(&name, RESOURCES);
+            check.hinted(&pointer, format!("unknown resource `{name}`"), hint);
         }
-        quantities
-    };
-    let requests = read("requests", wire.requests);
-    let limits = read("limits", wire.limits);
+        quantities.insert(name, quantity(&pointer, &value.0, check));
+    }
+    quantities
+}
+
+fn resources(at: &str, wire: wire::Resources, check: &mut Check<'_>) -> Resources {
+    let requests = quantities(&format!("{at}/requests"), wire.requests, check);
+    let limits = quantities(&format!("{at}/limits"), wire.limits, check);
     for (name, request) in &requests {
-        let amount = |text: &String| quantities::parse(text).map(|it| it.nano);
+        let amount = |text: &String| amounts::parse(text).map(|it| it.nano);
         let limit = limits.get(name);
         if let Some(limit) = limit
             && amount(request) > amount(limit)
@@ -279,7 +311,7 @@ fn resources(at: &str, wire: wire::Resources, check: &mut Check<'_>) -> Resource
     Resources { requests, limits }
 }
 
-fn mounts(
+pub(super) fn mounts(
     at: &str,
     wire: Vec<wire::Mount>,
     volumes: &[Volume],

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::check::Check;
 use super::super::node::Node;
-use super::super::{duration, wire};
+use super::super::{defaults, duration, wire};
 use crate::model::{Dependencies, Develop, Image, Source, Test};
 use crate::problem::Problem;
 
@@ -57,7 +57,9 @@ pub(super) fn develop(
         return None;
     };
     check.absolute("/develop/directory", &directory);
-    let restart = wire.restart.unwrap_or_else(|| vec!["**".to_owned()]);
+    let restart = wire
+        .restart
+        .unwrap_or_else(|| vec![defaults::RESTART.to_owned()]);
     for (key, globs) in [("restart", &restart), ("rebuild", &wire.rebuild)] {
         for (index, glob) in globs.iter().enumerate() {
             if let Err(error) = globset::Glob::new(glob) {
@@ -69,7 +71,9 @@ pub(super) fn develop(
     let exclude = wire
         .exclude
         .unwrap_or_else(|| build.map(|it| it.exclude.clone()).unwrap_or_default());
-    let stop = wire.stop_timeout.unwrap_or_else(|| "5s".to_owned());
+    let stop = wire
+        .stop_timeout
+        .unwrap_or_else(|| defaults::STOP_TIMEOUT.to_owned());
     let stop_timeout_ms = duration::milliseconds(&stop).unwrap_or_else(|| {
         super::container::no_duration("/develop/stopTimeout", &stop, check);
         0
@@ -118,6 +122,9 @@ pub(crate) fn source(
     problems: &mut Vec<Problem>,
 ) -> Option<Source> {
     let node = spec.get("source")?;
+    // Relative to the document that says so, which may be an included one.
+    let beside = node.at.source.file.parent();
+    let directory = &beside.map_or_else(|| directory.to_owned(), |it| directory.join(it));
     let wire: wire::Source = serde_json::from_value(node.value(false)).ok()?;
     let default = || format!("src/{name}");
     match (wire.path, wire.git, wire.npm) {

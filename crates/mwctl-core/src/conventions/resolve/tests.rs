@@ -40,7 +40,8 @@ services:
 
 /// A folder with a `mwctl.yaml`, and the repositories by folder, file and text.
 fn resolved(own: &str, repositories: &[(&str, &[(&str, &str)])]) -> Result<Stack, String> {
-    let (own, problems) = parse(Path::new("mwctl.yaml"), own);
+    let parsed = parse(Path::new("mwctl.yaml"), own);
+    let (own, problems) = (parsed.documents, parsed.problems);
     assert_eq!(problems, []);
     let repositories: Vec<Repository> = repositories
         .iter()
@@ -58,6 +59,9 @@ fn resolved(own: &str, repositories: &[(&str, &[(&str, &str)])]) -> Result<Stack
         directory: Path::new("/home/me/work"),
         repositories: &repositories,
         environment: &BTreeMap::new(),
+        profiles: &std::collections::BTreeSet::new(),
+        manifests: &BTreeMap::new(),
+        suffix: None,
     };
     resolve(&input).map_err(|problems| {
         problems
@@ -220,7 +224,7 @@ proptest! {
         for (key, value) in values {
             writeln!(text, "{}: {}", KEYS[key], VALUES[value]).unwrap();
         }
-        let (own, _) = parse(Path::new("mwctl.yaml"), &text);
+        let own = parse(Path::new("mwctl.yaml"), &text).documents;
         let repository = Repository { directory: "/x/.".into(), files: BTreeMap::new() };
         let input = Input {
             shipped: &shipped(),
@@ -228,6 +232,9 @@ proptest! {
             directory: Path::new("/x"),
             repositories: &[repository],
             environment: &BTreeMap::new(),
+        profiles: &std::collections::BTreeSet::new(),
+        manifests: &BTreeMap::new(),
+        suffix: None,
         };
         drop(resolve(&input));
     }

@@ -37,50 +37,6 @@ pub(crate) struct Container {
     pub(crate) read_only: Option<bool>,
 }
 
-/// A container beside the service's own, such as a log collector or a metrics exporter.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(crate) struct Helper {
-    /// Its image.
-    pub(crate) image: Option<String>,
-    /// The command with its arguments. Default: the image's own.
-    pub(crate) command: Vec<Scalar>,
-    /// The absolute directory it runs in. Default: the image's own.
-    pub(crate) working_directory: Option<String>,
-    /// The ports it listens on.
-    pub(crate) ports: Vec<Port>,
-    /// When it counts as started, as able to answer, and as stuck.
-    pub(crate) probes: Probes,
-    /// Environment variables.
-    pub(crate) environment: BTreeMap<String, Scalar>,
-    /// What it asks for and what it may have at most.
-    pub(crate) resources: Resources,
-    /// Which volumes it sees.
-    pub(crate) mounts: Vec<Mount>,
-    /// The numeric user. Default: the image's own.
-    pub(crate) user: Option<Whole>,
-    /// Whether its root filesystem can only be read. Default: false.
-    pub(crate) read_only: Option<bool>,
-}
-
-impl From<Helper> for Container {
-    fn from(helper: Helper) -> Self {
-        Self {
-            image: helper.image,
-            build: None,
-            command: helper.command,
-            working_directory: helper.working_directory,
-            ports: helper.ports,
-            probes: helper.probes,
-            environment: helper.environment,
-            resources: helper.resources,
-            mounts: helper.mounts,
-            user: helper.user,
-            read_only: helper.read_only,
-        }
-    }
-}
-
 /// How the service's image is made: a base, and one layer of its files and dependencies.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -118,6 +74,25 @@ pub(crate) struct Port {
     /// `tcp` or `udp`. Default: `tcp`.
     #[serde(default)]
     pub(crate) protocol: Protocol,
+    /// From where it can be reached. `service`: by the service's name; `cluster`: by the pod's
+    /// address alone, as whoever collects metrics does; `pod`: from within the pod. Default:
+    /// `service` for the service's own container, `cluster` for a helper's.
+    #[serde(default)]
+    pub(crate) reach: Option<Reach>,
+    /// A name of its own that it is reached by: with `tls-service` it is
+    /// `<service>-<release>-tls-service`.
+    #[serde(default)]
+    pub(crate) address: Option<String>,
+}
+
+/// From where a port can be reached.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(crate) enum Reach {
+    Service,
+    Cluster,
+    Pod,
 }
 
 /// A transport protocol.

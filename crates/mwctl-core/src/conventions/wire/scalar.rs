@@ -94,6 +94,7 @@ pub(crate) enum Condition {
     #[default]
     Ready,
     Started,
+    Completed,
     Eventually,
 }
 
@@ -148,8 +149,8 @@ impl JsonSchema for Need {
                 "service": { "type": "string", "description": "The service's name." },
                 "condition": {
                     "type": "string",
-                    "enum": ["ready", "started", "eventually"],
-                    "description": "What it must have reached before this one is deployed: its pods are ready, its containers run, or nothing (it is only talked to, so that cycles are legal). Default: `ready`."
+                    "enum": ["ready", "started", "completed", "eventually"],
+                    "description": "What it must have reached before this one is deployed: its pods are ready, its containers run, its job has run to its end, or nothing (it is only talked to, so that cycles are legal). Default: `ready`."
                 }
             },
             "required": ["service"],

@@ -77,7 +77,7 @@ fn unhealthy(message: &str) -> Warning {
 
 fn cause(pod: ObservedPod, warnings: &[Warning]) -> Cause {
     let lines = ["Error: Cannot find module 'x'".to_owned()];
-    diagnose(&mathoid(), &[pod], warnings, &lines).expect("there is a cause")
+    diagnose(&stack(), &mathoid(), &[pod], warnings, &lines).expect("there is a cause")
 }
 
 fn summary(pod: ObservedPod, warnings: &[Warning]) -> String {
@@ -96,9 +96,9 @@ fn nothing_is_said_of_what_is_well_or_only_a_matter_of_time() {
         waiting("ContainerCreating", ""),
         waiting("PodInitializing", ""),
     ] {
-        assert_eq!(diagnose(&mathoid(), &[pod], &[], &[]), None);
+        assert_eq!(diagnose(&stack(), &mathoid(), &[pod], &[], &[]), None);
     }
-    assert_eq!(diagnose(&mathoid(), &[], &[], &[]), None);
+    assert_eq!(diagnose(&stack(), &mathoid(), &[], &[], &[]), None);
 }
 
 #[test]
@@ -107,7 +107,10 @@ fn a_pod_of_another_service_or_one_that_goes_counts_for_nothing() {
     other.service = Some(name("redis"));
     let mut going = waiting("ErrImageNeverPull", "");
     going.terminating = true;
-    assert_eq!(diagnose(&mathoid(), &[other, going], &[], &[]), None);
+    assert_eq!(
+        diagnose(&stack(), &mathoid(), &[other, going], &[], &[]),
+        None
+    );
 }
 
 #[test]
@@ -178,7 +181,10 @@ fn a_container_that_prepares_the_pod_is_in_the_way_only_while_it_fails() {
     init.init = true;
     init.state = ContainerState::Terminated(termination(0, "Completed"));
     pod.containers.insert(0, init);
-    assert_eq!(diagnose(&mathoid(), &[pod.clone()], &[], &[]), None);
+    assert_eq!(
+        diagnose(&stack(), &mathoid(), &[pod.clone()], &[], &[]),
+        None
+    );
     pod.containers[0].state = ContainerState::Terminated(termination(74, "Error"));
     assert_eq!(summary(pod, &[]), "`mwctl-copy` ended with exit code 74");
 }
@@ -236,10 +242,131 @@ fn a_pod_that_was_never_made_says_who_forbids_it() {
         ("admission webhook denied the request", "refuses"),
     ] {
         let warning = warning("ReplicaSet", "mathoid-main-abc", "FailedCreate", message);
-        let cause = diagnose(&mathoid(), &[], &[warning], &[]).unwrap();
+        let cause = diagnose(&stack(), &mathoid(), &[], &[warning], &[]).unwrap();
         assert!(cause.summary.contains(expected), "{}", cause.summary);
         assert_eq!(cause.detail, [message]);
     }
+}
+
+#[test]
+fn a_quota_says_what_is_wanted_and_what_is_left() {
+    let message = "pods \"x\" is forbidden: exceeded quota: small, requested: limits.cpu=2,limits.memory=1Gi, \
+                   used: limits.cpu=1,limits.memory=0, limited: limits.cpu=2,limits.memory=3Gi";
+    let warning = warning("ReplicaSet", "mathoid-main-abc", "FailedCreate", message);
+    let cause = diagnose(&stack(), &mathoid(), &[], &[warning], &[]).unwrap();
+    assert_eq!(
+        cause.detail[0],
+        "limits.cpu: 2 wanted, 1 of 2 in use (quota small)"
+    );
+    assert_eq!(
+        cause.detail[1],
+        "limits.memory: 1Gi wanted, 0 of 3Gi in use (quota small)"
+    );
+}
+
+#[test]
+fn last_words_say_more_than_an_exit_code() {
+    for (line, expected, hint) in [
+        (
+            "Error: listen EADDRINUSE: address already in use :::10044",
+            "`mathoid` finds its port 10044 used already",
+            "correct the port",
+        ),
+        (
+            "exec /srv/service/bin: exec format error",
+            "the program of `mathoid` is for another architecture",
+            "architecture",
+        ),
+        (
+            "Error: getaddrinfo ENOTFOUND redis-man",
+            "`mathoid` looks for `redis-man`, and no service has that name",
+            "services.redis.host",
+        ),
+        (
+            "dial tcp: lookup nowhere on 10.96.0.10:53: no such host",
+            "`mathoid` looks for `nowhere`",
+            "the names in the cluster are: mathoid-main, redis-main",
+        ),
+        (
+            "getaddrinfo EAI_AGAIN redis-main",
+            "`mathoid` doesn't find `redis` by its name yet",
+            "under `needs`",
+        ),
+        (
+            "redis.exceptions.ConnectionError: redis-main:6379. Connection refused.",
+            "`mathoid` can't reach `redis`: nothing listens there",
+            "mwctl status redis",
+        ),
+    ] {
+        let pod = crashing(termination(1, "Error"));
+        let lines = ["starting".to_owned(), line.to_owned()];
+        let cause = diagnose(&stack(), &mathoid(), &[pod], &[], &lines).unwrap();
+        assert!(cause.summary.starts_with(expected), "{}", cause.summary);
+        assert!(cause.hint.contains(hint), "{}", cause.hint);
+        assert!(cause.detail.contains(&line.to_owned()));
+        assert!(
+            cause.detail[0].contains("exit code 1"),
+            "{:?}",
+            cause.detail
+        );
+    }
+    let pod = crashing(termination(137, "OOMKilled"));
+    let lines = ["getaddrinfo ENOTFOUND x".to_owned()];
+    let cause = diagnose(&stack(), &mathoid(), &[pod], &[], &lines).unwrap();
+    assert!(cause.summary.contains("more memory"), "{}", cause.summary);
+}
+
+#[test]
+fn a_missing_key_is_named_with_the_place_that_lacks_it() {
+    let message = "couldn't find key API_KEY in Secret math/mathoid-main-secret-config";
+    assert_eq!(
+        summary(waiting("CreateContainerConfigError", message), &[]),
+        "`mathoid` is configured with the key `API_KEY`, which Secret math/mathoid-main-secret-config doesn't have"
+    );
+    let message = "MountVolume.SetUp failed for volume \"config-0\" : references non-existent config key: a.yaml";
+    let warning = warning("Pod", "mathoid-main-1", "FailedMount", message);
+    assert_eq!(
+        summary(waiting("ContainerCreating", ""), &[warning]),
+        "a volume of `mathoid` wants the key `a.yaml`, which isn't there"
+    );
+}
+
+#[test]
+fn an_image_for_other_machines_and_a_taken_port_of_the_node_are_told() {
+    let message = "no matching manifest for linux/arm64/v8 in the manifest list entries";
+    let told = summary(waiting("ErrImagePull", message), &[]);
+    assert!(told.contains("other architectures"), "{told}");
+    let mut pod = waiting("", "");
+    pod.unschedulable = Some(
+        "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports."
+            .to_owned(),
+    );
+    let told = summary(pod, &[]);
+    assert!(told.contains("is used already"), "{told}");
+}
+
+#[test]
+fn a_startup_check_is_told_from_a_readiness_check() {
+    let warning = unhealthy("Startup probe failed: HTTP probe failed with statuscode: 404");
+    let told = summary(pod(ContainerState::Running), &[warning]);
+    assert_eq!(
+        told,
+        "`mathoid` runs, but answers 404 to its startup check `GET /`"
+    );
+}
+
+#[test]
+fn a_service_that_waits_names_what_it_waits_for() {
+    let stack = stack();
+    let observed = crate::observed::Observed::default();
+    let cause = crate::observed::waits_for(&stack, &mathoid(), &observed).unwrap();
+    assert_eq!(
+        cause.summary,
+        "`mathoid` waits for `redis`, which isn't ready"
+    );
+    assert_eq!(cause.hint, "mwctl status redis");
+    let redis = &stack.services["redis"];
+    assert_eq!(crate::observed::waits_for(&stack, redis, &observed), None);
 }
 
 #[test]
@@ -284,5 +411,8 @@ fn a_volume_that_can_not_be_mounted_is_named() {
         "MountVolume.SetUp failed for volume \"config-0\" : failed to sync configmap cache";
     let warning = self::warning("Pod", "mathoid-main-1", "FailedMount", message);
     let pod = waiting("ContainerCreating", "");
-    assert_eq!(diagnose(&mathoid(), &[pod], &[warning], &[]), None);
+    assert_eq!(
+        diagnose(&stack(), &mathoid(), &[pod], &[warning], &[]),
+        None
+    );
 }

@@ -52,6 +52,11 @@ fn pull_failure(image: &str, message: &str) -> String {
         .any(|words| lower.contains(words))
     {
         format!("the registry doesn't give out the image {image}")
+    } else if ["no matching manifest", "no match for platform"]
+        .iter()
+        .any(|words| lower.contains(words))
+    {
+        format!("the registry has the image {image} for other architectures than the node's only")
     } else if [
         "no such host",
         "timeout",
@@ -81,6 +86,14 @@ fn configuration(service: &Service, image: &str, message: &str) -> Cause {
         Cause::new(
             format!("the image {image} names its user, and a name may be root's"),
             user,
+        )
+    } else if let Some(key) = super::after(message, "couldn't find key ") {
+        let place = message
+            .split_once(" in ")
+            .map_or("", |(_, place)| place.trim());
+        Cause::new(
+            format!("`{name}` is configured with the key `{key}`, which {place} doesn't have"),
+            format!("mwctl up {name}"),
         )
     } else if message.contains("not found") {
         Cause::new(

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Whether two values at `path` are equal quantities.
-pub(super) fn equal(path: &str, wanted: &Value, live: &Value) -> bool {
+pub(in crate::plan) fn equal(path: &str, wanted: &Value, live: &Value) -> bool {
     let is_quantity = [".requests.", ".limits."]
         .iter()
         .any(|part| path.contains(part));

@@ -73,6 +73,26 @@ fn a_namespace_with_something_else_in_it_stays() {
 }
 
 #[test]
+fn what_every_namespace_is_born_with_keeps_none() {
+    let mut world = World::running(stack());
+    let map = ObjectId::of(world.live("configmap/mathoid-main-config")).unwrap();
+    let born = [
+        ("ConfigMap", "kube-root-ca.crt"),
+        ("ServiceAccount", "default"),
+    ];
+    for (kind, name) in born {
+        let id = ObjectId {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            ..map.clone()
+        };
+        world.observed.objects.insert(id, json!({}));
+    }
+    let plan = down(&world.observed, &world.stack, WORKTREE, true);
+    assert!(plan.holds.is_empty(), "{:?}", plan.holds);
+}
+
+#[test]
 fn what_another_checkout_deployed_stays() {
     let mut world = World::running(stack());
     let plan = down(&world.observed, &world.stack, "elsewhere", true);

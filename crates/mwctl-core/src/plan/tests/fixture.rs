@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use serde_json::{Value, json};
 
 use super::super::{Action, Desired, ImageBuild, Plan, PlanOptions, plan};
@@ -110,7 +111,7 @@ impl World {
         let mut live = object.to_value();
         let text = |number: u64| number.to_string();
         live["metadata"]["uid"] = json!(text(self.observed.objects.len() as u64));
-        if let Object::Deployment(_) = object {
+        if object.is::<Deployment>() || object.is::<StatefulSet>() {
             let before = before.unwrap_or(Value::Null);
             let generation = before["metadata"]["generation"].as_i64().unwrap_or(0);
             live["metadata"]["generation"] = json!(generation + 1);
@@ -136,7 +137,8 @@ impl World {
 
     /// The controllers catch up with a service's Deployment.
     pub(super) fn become_ready(&mut self, service: &ServiceName) {
-        let live = self.deployment(service.as_str());
+        let kind = self.stack.services[service].workload.kind().to_lowercase();
+        let live = self.live(&format!("{kind}/{service}-main"));
         let generation = live["metadata"]["generation"].clone();
         let replicas = live["spec"]["replicas"].clone();
         live["status"] = json!({

@@ -9,7 +9,9 @@ use super::super::{Action, Plan, down};
 use super::fixture::{WORKTREE, World};
 use crate::manifest::fixture::{name, service, stack};
 use crate::manifest::{MANAGED_BY, MANAGER, PART_OF};
-use crate::model::{Condition, ConfigFile, Need, Secret, Service, Volume, VolumeKind};
+use crate::model::{
+    Condition, ConfigFile, Need, Secret, SecretSource, Service, Volume, VolumeKind,
+};
 use crate::observed::label;
 
 const NAMES: [&str; 5] = ["alpha", "beta", "gamma", "delta", "epsilon"];
@@ -40,12 +42,13 @@ fn described(index: usize) -> impl Strategy<Value = Service> {
                 path: "/etc/a".to_owned(),
                 text: "a".to_owned(),
                 container: "main".to_owned(),
+                map: "config".to_owned(),
             });
         }
         if secret {
             service
                 .secrets
-                .insert("KEY".to_owned(), Secret::new("value"));
+                .insert("KEY".to_owned(), SecretSource::Given(Secret::new("value")));
         }
         if volume {
             service.volumes.push(Volume {
@@ -138,6 +141,17 @@ fn deletes_only_what_is_ours(world: &World, plan: &Plan) -> Result<(), TestCaseE
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_was_cut_off_anywhere_is_completed_by_the_next_run(mut world in worlds(), cut in any::<prop::sample::Index>()) {
+        let mut plan = world.plan();
+        if !plan.steps.is_empty() {
+            plan.steps.truncate(cut.index(plan.steps.len()));
+        }
+        world.execute(&plan);
+        world.up();
+        prop_assert!(world.plan().is_empty());
+    }
 
     #[test]
     fn planning_twice_gives_equal_plans(mut world in worlds(), mishaps in mishaps()) {

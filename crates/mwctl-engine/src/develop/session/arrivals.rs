@@ -49,6 +49,7 @@ impl Loop<'_> {
             Arrival::Message(message) => message,
             Arrival::Closed { reason } => {
                 self.conversation = None;
+                let reason = self.ending.take().unwrap_or(reason);
                 self.lost(&reason);
                 return;
             }
@@ -94,10 +95,13 @@ impl Loop<'_> {
                     self.reports.applied = Some(if live { Applied::Live } else { Applied::Failed });
                 }
                 self.reports.finished(update, &outcome, now);
-                self.tell_finished();
+                let told = self.tell_finished();
                 if self.settling.take_if(|wire| *wire == update).is_some() {
-                    // Nobody may be interested any more.
                     let live = matches!(outcome, Outcome::Live | Outcome::Synchronised);
+                    if live && !told {
+                        self.events.notice(Some(&service), "is up to date");
+                    }
+                    // Nobody may be interested any more.
                     drop(self.arrived_tx.send(Arrived { service, live }));
                 }
             }
@@ -141,6 +145,8 @@ impl Loop<'_> {
                 });
             }
             FromAgent::Ready { .. } => self.events.send(Event::Ready { service }),
+            // The stream closes after it: it says why.
+            FromAgent::Problem { text, fatal: true } => self.ending = Some(text),
             FromAgent::Problem { text, .. } => self.failed(text),
             FromAgent::NotReady { reason } => tracing::debug!("{service} is not ready: {reason}"),
             FromAgent::Heartbeat { .. } | FromAgent::Welcome(_) | FromAgent::Refused(_) => {}
@@ -163,10 +169,14 @@ impl Loop<'_> {
         }
     }
 
-    pub(super) fn tell_finished(&mut self) {
-        for update in self.reports.take_finished() {
+    /// Tells the updates that are over; whether there were any.
+    pub(super) fn tell_finished(&mut self) -> bool {
+        let finished = self.reports.take_finished();
+        let any = !finished.is_empty();
+        for update in finished {
             self.events.send(Event::Update(update));
         }
+        any
     }
 
     pub(super) fn apply_when_in_sync(&mut self) {

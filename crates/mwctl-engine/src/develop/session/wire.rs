@@ -1,10 +1,14 @@
 //! Turns decisions into the agent's messages: no files, no streams.
 
+use std::collections::BTreeMap;
+
 use mwctl_agent::protocol::{
     Commit, Entry, EntryKind, Hash, Restart, Step, ToAgent, WANT_PART, transfer,
 };
 use mwctl_core::model::Dependencies;
 use mwctl_core::tree::{Node, Tree};
+
+use crate::image::QUIET;
 
 /// A node as the agent knows it.
 pub(crate) fn entry(path: &str, node: &Node) -> Entry {
@@ -108,9 +112,12 @@ pub(crate) fn commit(
 
 /// The dependency step, to be run whatever its inputs are.
 pub(crate) fn step(dependencies: &Dependencies) -> Step {
+    let quiet = QUIET.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut environment = BTreeMap::from(quiet);
+    environment.extend(dependencies.environment.clone());
     Step {
         command: dependencies.command.clone(),
-        environment: dependencies.environment.clone().into_iter().collect(),
+        environment: environment.into_iter().collect(),
         inputs: dependencies.inputs.clone(),
         outputs: dependencies.lock_files.clone(),
         force: true,

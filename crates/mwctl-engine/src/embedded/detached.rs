@@ -1,0 +1,151 @@
+//! Clusters that outlive the command that made them: this program runs once more, on its own, and serves one.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use super::claim::{ClaimError, Clusters, Known};
+
+/// The line by which the serving process says that it can be used.
+pub const READY: &str = "ready";
+
+/// How long a process may take to end before it is killed.
+const TO_END: Duration = Duration::from_secs(10);
+
+/// A cluster doesn't come up.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// Its name or its folder can't be had.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// The process can't be started.
+    #[error("cannot start {}", program.display())]
+    Start {
+        /// This program.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It ended before it could be used.
+    #[error("the cluster's process ended at once{}", told(log))]
+    Ended {
+        /// What it said.
+        log: String,
+    },
+}
+
+fn told(log: &str) -> String {
+    match log.trim() {
+        "" => String::new(),
+        log => format!(":\n{log}"),
+    }
+}
+
+/// A cluster doesn't go.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// Its process can't be told to end.
+    #[error("cannot end process {pid}")]
+    Signal {
+        /// The process.
+        pid: u32,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The lock of its folder can't be waited for.
+    #[error("cannot wait for the end of the cluster")]
+    Wait(#[source] io::Error),
+}
+
+/// Starts `program` with `arguments`, which is to serve the cluster `name` and to say [`READY`] once it does.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it outlives this process, which no other program of ours does"
+)]
+pub async fn create(
+    clusters: &Clusters,
+    name: &str,
+    program: &Path,
+    arguments: &[String],
+) -> Result<Known, CreateError> {
+    clusters.sweep()?;
+    let log = clusters.log(name);
+    let failed = |source| CreateError::Start {
+        program: program.to_owned(),
+        source,
+    };
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(File::create(&log).map_err(failed)?)
+        .spawn()
+        .map_err(failed)?;
+    let mut line = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        let mut stdout = BufReader::new(stdout);
+        stdout.read_line(&mut line).await.map_err(failed)?;
+    }
+    match clusters.find(name) {
+        Some(known) if line.trim() == READY => Ok(known),
+        _ => {
+            // It has said all it will say: its output is closed.
+            drop(child.kill().await);
+            let log = std::fs::read_to_string(&log).unwrap_or_default();
+            Err(CreateError::Ended { log })
+        }
+    }
+}
+
+/// Makes this process independent of the terminal and the session that it was started from.
+pub fn leave_session() {
+    // Refused only to the leader of a group: then it was started by itself, and has nothing to leave.
+    if let Err(error) = rustix::process::setsid() {
+        tracing::debug!("stays in its session: {error}");
+    }
+}
+
+/// Ends a cluster, and waits until it is gone.
+pub async fn delete(clusters: &Clusters, known: &Known) -> Result<(), DeleteError> {
+    signal(known, Signal::TERM)?;
+    if !gone(clusters, known, TO_END).await? {
+        signal(known, Signal::KILL)?;
+        gone(clusters, known, TO_END).await?;
+    }
+    clusters.forget_log(&known.name);
+    // Whoever was killed left its folder, which the next command sweeps as well.
+    clusters.sweep().ok();
+    Ok(())
+}
+
+fn signal(known: &Known, signal: Signal) -> Result<(), DeleteError> {
+    let pid = known.lease.pid;
+    let process = Pid::from_raw(pid as i32).filter(|_| known.lease.is_of_a_living_process());
+    match process.map(|process| kill_process(process, signal)) {
+        None | Some(Ok(()) | Err(rustix::io::Errno::SRCH)) => Ok(()),
+        Some(Err(error)) => Err(DeleteError::Signal {
+            pid,
+            source: error.into(),
+        }),
+    }
+}
+
+/// Whether the cluster was gone before the time was up.
+async fn gone(clusters: &Clusters, known: &Known, limit: Duration) -> Result<bool, DeleteError> {
+    let (clusters, name) = (clusters.clone(), known.name.clone());
+    let wait = tokio::task::spawn_blocking(move || clusters.wait_until_gone(&name));
+    match tokio::time::timeout(limit, wait).await {
+        Ok(waited) => {
+            let waited = waited.unwrap_or_else(|error| Err(io::Error::other(error)));
+            waited.map(|()| true).map_err(DeleteError::Wait)
+        }
+        Err(_elapsed) => Ok(false),
+    }
+}

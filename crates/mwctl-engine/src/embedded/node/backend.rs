@@ -1,0 +1,112 @@
+//! What the API server asks of a node, in the words of the node. Translates, and decides nothing.
+
+use async_trait::async_trait;
+use mwctl_apiserver::backend::{
+    Backend, Connection, ContainerRef, Exit, Log, LogOptions, LogSource, PodRef, Process, Streams,
+    TerminalSize,
+};
+use mwctl_apiserver::status::Status;
+use mwctl_node::log::{Query, Stream};
+use mwctl_node::streams::{NodeStreams, Place, Session, StreamError, Wanted};
+
+/// A node's streams, for the API server of its cluster.
+pub(super) struct NodeBackend {
+    streams: NodeStreams,
+}
+
+impl NodeBackend {
+    pub(super) fn new(streams: NodeStreams) -> Self {
+        Self { streams }
+    }
+}
+
+#[async_trait]
+impl Backend for NodeBackend {
+    async fn log(&self, container: &ContainerRef, options: &LogOptions) -> Result<Log, Status> {
+        let query = Query {
+            follow: options.follow,
+            previous: options.previous,
+            since: options.since,
+            timestamps: options.timestamps,
+            tail: options.tail,
+            limit: options.limit,
+            stream: match options.source {
+                LogSource::All => None,
+                LogSource::Stdout => Some(Stream::Out),
+                LogSource::Stderr => Some(Stream::Err),
+            },
+        };
+        self.streams
+            .log(&place(container), query)
+            .await
+            .map_err(refused)
+    }
+
+    async fn exec(
+        &self,
+        container: &ContainerRef,
+        argv: &[String],
+        streams: Streams,
+    ) -> Result<Process, Status> {
+        let place = place(container);
+        let session = self.streams.exec(&place, argv, wanted(streams)).await;
+        session.map(process).map_err(refused)
+    }
+
+    async fn attach(&self, container: &ContainerRef, streams: Streams) -> Result<Process, Status> {
+        let session = self.streams.attach(&place(container), wanted(streams));
+        session.map(process).map_err(refused)
+    }
+
+    async fn connect(&self, pod: &PodRef, port: u16) -> Result<Connection, Status> {
+        let connected = self.streams.connect(&pod.uid, port).await;
+        let connected = connected.map_err(|error| {
+            let name = &pod.name;
+            Status::internal(format!(
+                "pod {name:?} doesn't answer at port {port}: {error}"
+            ))
+        })?;
+        Ok(Box::new(connected))
+    }
+}
+
+fn place(container: &ContainerRef) -> Place {
+    let pod = &container.pod;
+    Place {
+        namespace: pod.namespace.clone(),
+        pod: pod.name.clone(),
+        uid: pod.uid.clone(),
+        container: container.name.clone(),
+    }
+}
+
+fn wanted(streams: Streams) -> Wanted {
+    Wanted {
+        stdin: streams.stdin,
+        stdout: streams.stdout,
+        stderr: streams.stderr,
+        terminal: streams.tty,
+    }
+}
+
+fn process(session: Session) -> Process {
+    let resize = session.resize.map(|resize| {
+        let sized = move |size: TerminalSize| resize(size.height, size.width);
+        Box::new(sized) as Box<dyn Fn(TerminalSize) + Send>
+    });
+    Process {
+        stdin: session.stdin,
+        stdout: session.stdout,
+        stderr: session.stderr,
+        resize,
+        exit: Box::pin(async move { Exit::Code(session.exit.await) }),
+    }
+}
+
+fn refused(error: StreamError) -> Status {
+    match error {
+        StreamError::NotFound(message) => Status::new(404, "NotFound", message),
+        StreamError::Refused(message) => Status::bad_request(message),
+        StreamError::Failed(message) => Status::internal(message),
+    }
+}

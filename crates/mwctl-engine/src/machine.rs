@@ -1,0 +1,154 @@
+//! Reads what `mwctl doctor` is told of this machine: limits, switches, ranges of ids.
+//!
+//! What follows from it is decided in [`mwctl_core::doctor`]. Nothing is changed, and nothing is tried out.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mwctl_core::doctor::{Cgroup, Machine};
+
+use crate::command::find_program;
+
+/// Reads what is known of this machine. What can't be read is left unknown.
+pub fn read(path: &OsStr, images: &Path) -> Machine {
+    let root = rustix::process::geteuid().is_root();
+    let user = user();
+    Machine {
+        root,
+        kernel: text("/proc/sys/kernel/osrelease").unwrap_or_default(),
+        max_user_namespaces: number("/proc/sys/user/max_user_namespaces"),
+        unprivileged_userns_clone: switch("/proc/sys/kernel/unprivileged_userns_clone"),
+        apparmor_restricts: switch("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
+        subordinate_ids: subordinate(&user, "/etc/subuid").min(subordinate(&user, "/etc/subgid")),
+        id_map_programs: ["newuidmap", "newgidmap"]
+            .iter()
+            .all(|name| find_program(path, name).is_some()),
+        overlay: overlay(),
+        cgroup: cgroup(Path::new("/sys/fs/cgroup")),
+        inotify_watches: number("/proc/sys/fs/inotify/max_user_watches"),
+        inotify_instances: number("/proc/sys/fs/inotify/max_user_instances"),
+        first_free_port: number("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+            .and_then(|port| u16::try_from(port).ok()),
+        free_bytes: free(images),
+        user,
+    }
+}
+
+fn text(path: impl AsRef<Path>) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    Some(text.trim().to_owned())
+}
+
+fn number(path: &str) -> Option<u64> {
+    text(path)?.parse().ok()
+}
+
+fn switch(path: &str) -> Option<bool> {
+    number(path).map(|value| value != 0)
+}
+
+/// The user's name; the number where `/etc/passwd` doesn't know it.
+fn user() -> String {
+    let id = rustix::process::geteuid().as_raw().to_string();
+    let passwd = text("/etc/passwd").unwrap_or_default();
+    let own = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == id).then(|| name.to_owned())
+    });
+    own.unwrap_or(id)
+}
+
+/// How many ids a file such as `/etc/subuid` gives to a user, named or by number; see subuid(5).
+fn subordinate(user: &str, file: &str) -> u64 {
+    let id = rustix::process::geteuid().as_raw().to_string();
+    count(&text(file).unwrap_or_default(), user, &id)
+}
+
+fn count(text: &str, user: &str, id: &str) -> u64 {
+    let counts = text.lines().filter_map(|line| {
+        let mut fields = line.trim().split(':');
+        let owner = fields.next()?;
+        let count = fields.nth(1)?.parse::<u64>().ok()?;
+        (owner == user || owner == id).then_some(count)
+    });
+    counts.sum()
+}
+
+/// Whether overlays are there: known to the kernel, or a module that it can load.
+fn overlay() -> Option<bool> {
+    let known = text("/proc/filesystems")?;
+    if known
+        .lines()
+        .any(|line| line.trim_start_matches("nodev").trim() == "overlay")
+    {
+        return Some(true);
+    }
+    let release = text("/proc/sys/kernel/osrelease")?;
+    let modules = text(format!("/lib/modules/{release}/modules.dep"))?;
+    Some(modules.lines().any(|line| line.contains("/overlay.ko")))
+}
+
+/// What this process may do below its own control group.
+fn cgroup(mount: &Path) -> Cgroup {
+    let writable = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
+    if mount.join("cgroup.controllers").exists() {
+        let own = text("/proc/self/cgroup").unwrap_or_default();
+        let own = own.lines().find_map(|line| line.strip_prefix("0::/"));
+        let group: PathBuf = mount.join(own.unwrap_or_default());
+        let controllers = text(group.join("cgroup.controllers")).unwrap_or_default();
+        return Cgroup::V2 {
+            writable: writable(&group),
+            controllers: controllers.split_whitespace().map(str::to_owned).collect(),
+        };
+    }
+    if mount.join("memory").is_dir() {
+        return Cgroup::V1 {
+            writable: ["memory", "pids", "cpu"]
+                .iter()
+                .all(|name| writable(&mount.join(name))),
+        };
+    }
+    Cgroup::None
+}
+
+/// What is free in the nearest folder that is there, in bytes.
+fn free(folder: &Path) -> Option<u64> {
+    let there = folder.ancestors().find(|folder| folder.is_dir())?;
+    let stat = rustix::fs::statvfs(there).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_a_user_are_added_up_by_name_and_by_number() {
+        let text = "ada:100000:65536\n1000:200000:10\nbob:300000:7\nada:broken\n";
+        assert_eq!(count(text, "ada", "1000"), 65_546);
+        assert_eq!(count(text, "eve", "1001"), 0);
+    }
+
+    #[test]
+    fn control_groups_are_told_apart_by_what_their_mount_shows() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(cgroup(folder.path()), Cgroup::None);
+        for name in ["memory", "pids", "cpu"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        assert_eq!(cgroup(folder.path()), Cgroup::V1 { writable: true });
+        fs::write(folder.path().join("cgroup.controllers"), "cpu pids\n").unwrap();
+        assert!(matches!(cgroup(folder.path()), Cgroup::V2 { .. }));
+    }
+
+    #[test]
+    fn this_machine_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let machine = read(OsStr::new(""), &folder.path().join("not/there/yet"));
+        assert!(!machine.kernel.is_empty() && !machine.user.is_empty());
+        assert!(machine.free_bytes.is_some());
+        assert!(!machine.id_map_programs);
+    }
+}

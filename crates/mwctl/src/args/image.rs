@@ -1,0 +1,86 @@
+//! `mwctl build` and `mwctl image`: what can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `mwctl build`.
+#[derive(Args, Debug)]
+pub struct Build {
+    /// A service of the stack, or a folder; the current one where none is named.
+    #[arg(value_name = "SERVICE")]
+    pub service: Option<String>,
+
+    /// The Blubber file or Dockerfile, instead of the one that the folder has.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+
+    /// The variant, or the stage of a Dockerfile; `production` or `test` where there is one, else the last stage.
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+
+    /// Give a build argument a value; may be repeated.
+    #[arg(long = "arg", value_name = "NAME=VALUE")]
+    pub arguments: Vec<String>,
+
+    /// A policy of Blubber that the file must keep.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+
+    /// The image's name; `mwctl.local/SERVICE:VARIANT` where none is given.
+    #[arg(long, value_name = "NAME:TAG")]
+    pub tag: Option<String>,
+
+    /// Print the steps, which of them are known, and why one isn't; make nothing.
+    #[arg(long)]
+    pub explain: bool,
+
+    /// Pull bases from this registry without TLS, as in `localhost:5000`; may be repeated.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub plain_http: Vec<String>,
+}
+
+/// `mwctl image`.
+#[derive(Debug, Subcommand)]
+pub enum Image {
+    /// Take images from files: OCI layouts, what `docker save` wrote, root filesystems.
+    Import {
+        /// Archives, packed or not, or folders with an OCI layout; `-` is the standard input.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The image's name, where the file doesn't tell it or another one is wanted.
+        #[arg(long, value_name = "NAME:TAG")]
+        name: Option<String>,
+    },
+    /// Fetch images from their registries.
+    ///
+    /// Accounts are those of `docker login` and `podman login`.
+    Pull {
+        /// Their references.
+        #[arg(required = true, value_name = "IMAGE")]
+        images: Vec<String>,
+        /// A registry that speaks HTTP without TLS, as in `localhost:5000`; may be repeated.
+        #[arg(long, value_name = "HOST:PORT")]
+        plain_http: Vec<String>,
+    },
+    /// List the images that are there.
+    List,
+    /// Show what an image does by itself, and its layers.
+    Inspect {
+        /// Its reference.
+        #[arg(value_name = "IMAGE")]
+        image: String,
+    },
+    /// Remove images, and what only they needed.
+    Remove {
+        /// Their references.
+        #[arg(required = true, value_name = "IMAGE")]
+        images: Vec<String>,
+    },
+    /// Remove what no image and no running container needs, and steps of builds that weren't used for a week.
+    Prune {
+        /// Remove all steps and caches of builds.
+        #[arg(long)]
+        all: bool,
+    },
+}

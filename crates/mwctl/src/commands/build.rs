@@ -1,0 +1,107 @@
+//! `mwctl build`.
+
+mod recipe;
+mod told;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use mwctl_engine::images::build::{self, BuildError, Containers, Outside};
+use mwctl_engine::images::plan::Plan;
+use mwctl_engine::images::{HOST, InvalidReference, Reference, Store};
+
+use self::recipe::Recipe;
+use super::image;
+use crate::args::Build;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::invocation::Invocation;
+
+/// Where most systems keep the certificates that they trust.
+const CERTIFICATES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+];
+
+pub(super) async fn run(run: &Invocation, arguments: &Build) -> Result<Exit, CommandError> {
+    let given = given(&arguments.arguments)?;
+    let recipe = Recipe::find(run, arguments)?;
+    let (plan, variant) = recipe.plan(arguments, &given)?;
+    let name = match &arguments.tag {
+        Some(tag) => Reference::parse(tag),
+        None => Reference::parse(&format!("mwctl.local/{}:{variant}", recipe.name)),
+    };
+    let name = name.map_err(CommandError::usage)?;
+    let store = image::open(run)?;
+    bases(run, &store, &plan, &arguments.plain_http).await?;
+    if arguments.explain {
+        return told::explain(run, store, plan, recipe.context, given).await;
+    }
+    let containers = containers(run);
+    let (ui, cancel) = (run.ui.clone(), run.interrupt.finish.clone());
+    let made = image::blocking(move || {
+        let build = build::Build {
+            store: &store,
+            plan: &plan,
+            context: &recipe.context,
+            arguments: &given,
+            containers: Some(&containers),
+            cancel: &cancel,
+            report: &|event| told::show(&ui, event),
+        };
+        build.make(&name)
+    });
+    let record = made.await?.map_err(failed)?;
+    image::show_records(run, &[record]);
+    Ok(Exit::Success)
+}
+
+/// The arguments of a build as they are typed.
+fn given(arguments: &[String]) -> Result<BTreeMap<String, String>, CommandError> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => {
+            let error = CommandError::usage(format!("`{text}` gives no argument a value"));
+            Err(error.hint("write `--arg NAME=VALUE`"))
+        }
+    };
+    arguments.iter().map(pair).collect()
+}
+
+/// Fetches the bases that aren't there.
+async fn bases(
+    run: &Invocation,
+    store: &Store,
+    plan: &Plan,
+    without_tls: &[String],
+) -> Result<(), CommandError> {
+    let names = plan.images().into_iter().map(Reference::parse);
+    let names: Result<Vec<Reference>, InvalidReference> = names.collect();
+    for name in names.map_err(CommandError::failure)? {
+        let is_there = store.record(&name).map_err(image::store)?.is_some();
+        if !is_there && name.as_str() != HOST {
+            image::pull::pull(run, store, &name, without_tls).await?;
+        }
+    }
+    Ok(())
+}
+
+fn containers(run: &Invocation) -> Containers {
+    let certificates = CERTIFICATES.iter().map(PathBuf::from);
+    Containers::new(Outside {
+        certificates: certificates.into_iter().find(|path| path.is_file()),
+        variables: run.environment.network.clone(),
+    })
+}
+
+fn failed(error: BuildError) -> CommandError {
+    let hints = error.hints();
+    let mut error = match error {
+        BuildError::Store(error) => image::store(error),
+        BuildError::Cancelled => CommandError::interrupted(),
+        error => CommandError::failure(error),
+    };
+    error.hints = hints;
+    error
+}

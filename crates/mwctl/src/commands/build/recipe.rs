@@ -1,0 +1,187 @@
+//! Which file is built, as what, in which folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use mwctl_core::problem::{Location, Problem};
+use mwctl_engine::images::blubber::{Blubber, Policy};
+use mwctl_engine::images::dockerfile;
+use mwctl_engine::images::plan::{self, Plan};
+
+use crate::args::Build;
+use crate::error::CommandError;
+use crate::invocation::{Invocation, service};
+
+/// Where a folder has its description, the first that is there.
+const FILES: [&str; 4] = [
+    ".pipeline/blubber.yaml",
+    "blubber.yaml",
+    "Dockerfile",
+    "Containerfile",
+];
+
+/// What is built.
+pub(super) struct Recipe {
+    /// The service's name, or the folder's.
+    pub name: String,
+    /// The folder whose files are copied.
+    pub context: PathBuf,
+    /// The file, as people name it.
+    file: PathBuf,
+    text: String,
+}
+
+impl Recipe {
+    /// Finds and reads the file.
+    pub(super) fn find(run: &Invocation, arguments: &Build) -> Result<Self, CommandError> {
+        let here = run
+            .global
+            .directory
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("."));
+        let (name, context) = match &arguments.service {
+            None => (None, here.clone()),
+            Some(folder) if here.join(folder).is_dir() => (None, here.join(folder)),
+            Some(name) => {
+                let workspace = run.workspace()?;
+                let found = service(&workspace.stack, name)?;
+                let folder = found.source.directory().ok_or_else(|| {
+                    CommandError::usage(format!("`{name}` has no files of its own to build"))
+                })?;
+                (Some(name.clone()), here.join(folder))
+            }
+        };
+        let canonical = context.canonicalize().map_err(|error| {
+            let place = context.display();
+            CommandError::usage(format!("cannot read `{place}`: {error}"))
+        })?;
+        let name = name.unwrap_or_else(|| name_of(&canonical));
+        let mut files = FILES.iter().map(|file| context.join(file));
+        let given = arguments.file.as_ref().map(|file| here.join(file));
+        let file = given.or_else(|| files.find(|file| file.is_file()));
+        let file = file.ok_or_else(|| {
+            let place = context.display();
+            let message = format!("`{place}` has neither a Blubber file nor a Dockerfile");
+            let hint = format!("it would be one of: {}", FILES.join(", "));
+            CommandError::usage(message).hint(hint)
+        })?;
+        let text = std::fs::read_to_string(&file).map_err(|error| {
+            CommandError::usage(format!("cannot read `{}`: {error}", file.display()))
+        })?;
+        Ok(Self {
+            name,
+            context: canonical,
+            file: file.strip_prefix(".").unwrap_or(&file).to_path_buf(),
+            text,
+        })
+    }
+
+    /// What is to be done, and the name of the variant.
+    pub(super) fn plan(
+        &self,
+        arguments: &Build,
+        given: &BTreeMap<String, String>,
+    ) -> Result<(Plan, String), CommandError> {
+        let is_yaml = self
+            .file
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml");
+        if !is_yaml {
+            let target = arguments.variant.as_deref();
+            let plan = dockerfile::plan(&self.text, target, given);
+            let plan = plan.map_err(|problems| self.problems(problems))?;
+            let name = plan.stages.last().map(|stage| stage.name.clone());
+            // The stages of a file without names have numbers, which say nothing.
+            let name = name.filter(|name| name.parse::<usize>().is_err());
+            return Ok((plan, name.unwrap_or_else(|| "image".to_owned())));
+        }
+        let blubber = Blubber::read(&self.text).map_err(|problems| self.problems(problems))?;
+        if let Some(policy) = &arguments.policy {
+            keep(policy, &blubber)?;
+        }
+        let variants = blubber.variants();
+        let usual = ["production", "test"].into_iter();
+        let usual = usual.chain(variants.first().copied());
+        let mut usual = usual.filter(|name| variants.contains(name));
+        let wanted = arguments.variant.as_deref().or_else(|| usual.next());
+        let name = wanted.unwrap_or("production");
+        let plan = blubber.plan(name).map_err(|error| {
+            let known = error.known.join(", ");
+            CommandError::usage(error).hint(format!("its variants are: {known}"))
+        })?;
+        Ok((plan, name.to_owned()))
+    }
+
+    fn problems(&self, problems: Vec<plan::Problem>) -> CommandError {
+        let problems = problems.into_iter();
+        let located = problems.map(|problem| located(&self.file, &self.text, problem));
+        CommandError::problems(located.collect())
+    }
+}
+
+fn located(file: &Path, text: &str, problem: plan::Problem) -> Problem {
+    let mut located = Problem::new(problem.message);
+    located.hint = problem.hint;
+    if problem.line == 0 {
+        return located;
+    }
+    located.at(Location {
+        file: file.to_path_buf(),
+        line: problem.line,
+        column: problem.column.max(1),
+        length: 0,
+        text: text
+            .lines()
+            .nth(problem.line - 1)
+            .unwrap_or_default()
+            .to_owned(),
+    })
+}
+
+/// Refuses a file that breaks a policy.
+fn keep(file: &Path, blubber: &Blubber) -> Result<(), CommandError> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        CommandError::usage(format!("cannot read `{}`: {error}", file.display()))
+    })?;
+    let policy = Policy::read(&text);
+    let policy =
+        policy.map_err(|problem| CommandError::problems(vec![located(file, &text, problem)]))?;
+    let violations = policy.violations(blubber);
+    if violations.is_empty() {
+        return Ok(());
+    }
+    let problems = violations.iter().map(|it| Problem::new(it.to_string()));
+    Err(CommandError::problems(problems.collect()))
+}
+
+/// A folder's name as part of an image's.
+fn name_of(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let legal = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
+    let name: String = name.chars().map(legal).collect();
+    let mut parts = name.split('-').filter(|part| !part.is_empty());
+    let first = parts.next().unwrap_or("image").to_owned();
+    parts.fold(first, |name, part| name + "-" + part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_folder_can_name_an_image() {
+        for (folder, name) in [
+            ("/a/My Service", "my-service"),
+            ("/a/_x__y.", "x-y"),
+            ("/", "image"),
+        ] {
+            assert_eq!(name_of(Path::new(folder)), name);
+        }
+    }
+}

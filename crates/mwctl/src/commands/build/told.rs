@@ -1,0 +1,100 @@
+//! What is said of a build: while it is made, and before.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use mwctl_engine::images::Store;
+use mwctl_engine::images::build::{Build, Explained, Told};
+use mwctl_engine::images::plan::Plan;
+
+use super::failed;
+use crate::commands::image;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::invocation::Invocation;
+use crate::ui::Ui;
+use crate::ui::style::{bold, dim, good};
+
+/// The longest step that is shown whole.
+const WIDTH: usize = 90;
+
+/// Shows what happens; the answer comes at the end.
+pub(super) fn show(ui: &Ui, told: Told) {
+    match told {
+        Told::Begins { stage, step, why } => {
+            let why = dim(&format!("({why})"));
+            ui.say(&format!("{} {} {why}", bold(&stage), short(&step)));
+        }
+        Told::Output { line, .. } => ui.say(&dim(&format!("  | {line}"))),
+        Told::Done {
+            stage,
+            step,
+            cached: true,
+            ..
+        } => ui.say(&dim(&format!("{stage} {} (known)", short(&step)))),
+        Told::Done {
+            stage,
+            step,
+            milliseconds,
+            ..
+        } => {
+            let time = dim(&format!("{milliseconds} ms"));
+            ui.say(&format!("{} {} {time}", good(&stage), short(&step)));
+        }
+    }
+}
+
+fn short(step: &str) -> String {
+    match step.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}…", &step[..end]),
+        None => step.to_owned(),
+    }
+}
+
+/// Prints the steps, and makes nothing.
+pub(super) async fn explain(
+    run: &Invocation,
+    store: Store,
+    plan: Plan,
+    context: PathBuf,
+    given: BTreeMap<String, String>,
+) -> Result<Exit, CommandError> {
+    let cancel = run.interrupt.finish.clone();
+    let explained = image::blocking(move || {
+        let build = Build {
+            store: &store,
+            plan: &plan,
+            context: &context,
+            arguments: &given,
+            containers: None,
+            cancel: &cancel,
+            report: &|_| {},
+        };
+        build.explain()
+    });
+    let steps = explained.await?.map_err(failed)?;
+    run.ui.answer(&steps, || text(&steps));
+    Ok(Exit::Success)
+}
+
+fn text(steps: &[Explained]) -> String {
+    let mut text = String::new();
+    let mut stage = "";
+    for step in steps {
+        if step.stage != stage {
+            stage = &step.stage;
+            text = format!("{text}{}\n", bold(stage));
+        }
+        let mark = match step.cached {
+            Some(true) => good("known"),
+            Some(false) => "to do".to_owned(),
+            None => "     ".to_owned(),
+        };
+        let why = match &step.why {
+            Some(why) => format!(" {}", dim(&format!("({why})"))),
+            None => String::new(),
+        };
+        text = format!("{text}  {mark}  {}{why}\n", short(&step.step));
+    }
+    text
+}
