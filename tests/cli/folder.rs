@@ -1,5 +1,6 @@
 //! A folder of its own for each transcript, which is also its home; nothing of the machine is seen.
 
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -20,8 +21,22 @@ impl Folder {
         Self { directory }
     }
 
+    /// The home directory of whoever runs the program here.
+    pub(crate) fn home(&self) -> String {
+        self.directory.path().to_str().unwrap().to_owned()
+    }
+
+    /// Where disposable clusters are described.
+    pub(crate) fn clusters(&self) -> Vec<String> {
+        let folder = self.directory.path().join(".local/state/mwctl/clusters");
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
     /// Where commands are run; its name is part of what they say.
-    fn work(&self) -> std::path::PathBuf {
+    pub(crate) fn work(&self) -> std::path::PathBuf {
         self.directory.path().join("teller")
     }
 
@@ -38,7 +53,40 @@ impl Folder {
         self
     }
 
+    /// The same with a program on its path: a script of the shell.
+    pub(crate) fn program(self, name: &str, script: &str) -> Self {
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n")).unwrap();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+        self
+    }
+
+    /// What a file of the place where commands are run says, if it is there.
+    pub(crate) fn text(&self, path: &str) -> Option<String> {
+        std::fs::read_to_string(self.work().join(path)).ok()
+    }
+
+    /// The names in a folder of the place where commands are run.
+    pub(crate) fn names(&self, path: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.work().join(path)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.collect()
+    }
+
     pub(crate) fn spawn<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Child {
+        self.spawn_reading(Stdio::null(), arguments)
+    }
+
+    /// The same, reading from somewhere.
+    pub(crate) fn spawn_reading<'a>(
+        &self,
+        input: Stdio,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Child {
+        self.command(arguments).stdin(input).spawn().unwrap()
+    }
+
+    fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         #[expect(clippy::disallowed_methods, reason = "the program under test")]
         let mut command = Command::new(env!("CARGO_BIN_EXE_mwctl-dup"));
         command
@@ -53,14 +101,27 @@ impl Folder {
             .env("COLUMNS", "100")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// The same as [`Self::mwctl`], with variables.
+    pub(crate) fn mwctl_with<'a>(
+        &self,
+        variables: &[(&str, &str)],
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> String {
+        let mut command = self.command(arguments);
+        command.envs(variables.iter().copied());
+        self.transcript(&command.output().unwrap())
     }
 
     /// What a run wrote and how it ended.
     pub(crate) fn mwctl<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> String {
-        let output = self.spawn(arguments).wait_with_output().unwrap();
+        self.transcript(&self.spawn(arguments).wait_with_output().unwrap())
+    }
+
+    fn transcript(&self, output: &std::process::Output) -> String {
         let mut transcript = self.plain(&output.stdout);
         if !output.stderr.is_empty() {
             transcript.push_str("-- stderr --\n");

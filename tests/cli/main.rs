@@ -4,7 +4,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it can't go on")]
 
+mod deploying;
+mod described;
+mod disposable;
+mod embedded;
 mod folder;
+mod images;
+mod killed;
+mod node;
 
 use std::io::Read;
 
@@ -56,6 +63,21 @@ fn a_service_is_recognised_and_the_evidence_is_shown() {
 }
 
 #[test]
+fn the_doctor_tells_each_topic_with_a_cure_where_something_is_amiss() {
+    let transcript = Folder::new().mwctl(["doctor", "--output", "json"]);
+    let (document, end) = transcript.rsplit_once("[exit status: ").unwrap();
+    let answer: serde_json::Value = serde_json::from_str(document).unwrap();
+    let findings = answer["items"].as_array().unwrap();
+    assert!(findings.len() >= 8, "{transcript}");
+    for finding in findings {
+        let cured = !finding["cures"].as_array().unwrap().is_empty();
+        assert_eq!(cured, finding["state"] != "good", "{finding}");
+    }
+    let missing = findings.iter().any(|it| it["state"] == "missing");
+    assert_eq!(end, if missing { "4]\n" } else { "0]\n" });
+}
+
+#[test]
 fn all_problems_are_shown_with_place_line_and_cure() {
     let folder = service().file(
         "mwctl.yaml",
@@ -92,13 +114,31 @@ fn the_objects_are_printed_as_yaml() {
 }
 
 #[test]
+fn every_value_is_explained_with_its_line() {
+    assert_snapshot!(service().mwctl(["explain"]));
+}
+
+#[test]
+fn a_field_is_explained_to_people_and_to_programs() {
+    let folder = service().file(
+        "mwctl.yaml",
+        "apiVersion: mwctl/v1\nkind: Service\nname: teller\ncontainer:\n  probes:\n    liveness:\n\
+         \x20   readiness: {http: {path: /ready}}\n",
+    );
+    assert_snapshot!(folder.mwctl(["explain", "teller", "container.probes"]));
+    assert_snapshot!(folder.mwctl(["explain", "teller", "container.probes", "--output", "json"]));
+    assert_snapshot!(folder.mwctl(["explain", "teller", "container.prob"]));
+    assert_snapshot!(folder.mwctl(["explain", "tellr"]));
+}
+
+#[test]
 fn an_unknown_service_is_a_mistake_of_the_command_line() {
     assert_snapshot!(service().mwctl(["render", "tellr"]));
 }
 
 #[test]
 fn without_a_cluster_it_says_what_to_type() {
-    assert_snapshot!(service().mwctl(["up"]));
+    assert_snapshot!(service().mwctl(["status"]));
 }
 
 #[test]
@@ -107,7 +147,7 @@ fn a_remote_cluster_is_refused() {
         ".kube/config",
         &kubeconfig("production", "https://k8s.example.org:6443"),
     );
-    assert_snapshot!(folder.mwctl(["up"]));
+    assert_snapshot!(folder.mwctl(["status"]));
 }
 
 #[test]
@@ -140,7 +180,10 @@ fn the_schema_is_the_shipped_one() {
 fn every_shell_gets_its_completion() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let transcript = Folder::new().mwctl(["completion", shell]);
-        assert!(transcript.contains("develop"), "{shell}: {transcript}");
+        assert!(
+            transcript.contains("MWCTL_COMPLETE"),
+            "{shell}: {transcript}"
+        );
         assert!(transcript.ends_with("[exit status: 0]\n"), "{shell}");
     }
 }

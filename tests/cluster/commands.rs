@@ -1,5 +1,7 @@
 //! The commands that look at a running stack, and `test`.
 
+use serde_json::Value;
+
 use super::plain;
 
 #[test]
@@ -8,6 +10,10 @@ fn what_runs_can_be_asked_entered_and_restarted() {
     let missing = cluster.run(&["status"]);
     assert_eq!(missing.code, Some(1), "{missing}");
     assert_eq!(missing.json()["services"][0]["progress"], "missing");
+
+    let restart = cluster.run(&["restart"]);
+    assert_eq!(restart.code, Some(1), "{restart}");
+    assert!(restart.stdout.contains("not deployed"), "{restart}");
 
     let up = cluster.run(&["up"]);
     assert_eq!(up.code, Some(0), "{up}");
@@ -42,5 +48,12 @@ fn tests_run_in_a_fresh_container_and_their_exit_code_is_told() {
     assert_eq!(failed.code, Some(7), "{failed}");
     let chosen = cluster.run(&["test", "plain", "--", "node", "-e", "process.exit(5)"]);
     assert_eq!(chosen.code, Some(5), "{chosen}");
+    let events = chosen.stdout.lines();
+    let events: Vec<Value> = events
+        .map(|line| serde_json::from_str(line).expect("nothing but events"))
+        .collect();
+    let last = events.last().expect("an end");
+    assert_eq!(last["event"], "tested", "{chosen}");
+    assert_eq!(last["exitCode"], 5, "{chosen}");
     assert_eq!(cluster.pods(), Vec::<String>::new(), "nothing is left");
 }

@@ -30,3 +30,31 @@ fn apply_installs_a_new_dependency_and_offers_the_lock_file() {
     let forward = cluster.start(&["forward", "plain:0"]);
     cluster.answers(&forward, "/", |reply| reply.body == "hello ....moon\n");
 }
+
+#[test]
+fn without_being_asked_a_lock_file_is_offered_and_not_written() {
+    let cluster = plain("offer");
+    let develop = cluster.run(&["develop", "plain", "--detach"]);
+    assert_eq!(develop.code, Some(0), "{develop}");
+    cluster.write("package.json", PACKAGE);
+    let apply = cluster.run(&["apply", "plain"]);
+    assert_eq!(apply.code, Some(0), "{apply}");
+    assert!(apply.stdout.contains("package-lock.json"), "{apply}");
+    assert!(!cluster.root().join("package-lock.json").exists());
+}
+
+#[test]
+fn tests_find_the_dependencies_that_the_checkout_asks_for() {
+    let cluster = plain("test-dependencies");
+    cluster.write("package.json", PACKAGE);
+    cluster.write(
+        "test.js",
+        "process.exit(require('left-pad')('x', 6).length);\n",
+    );
+    let test = cluster.run(&["test", "plain"]);
+    assert_eq!(test.code, Some(6), "{test}");
+    let without = cluster.run(&["test", "plain", "--no-dependencies"]);
+    assert_eq!(cluster.pods(), Vec::<String>::new(), "nothing is left");
+    // The image of the service as it stands has them as well: nothing is missing there.
+    assert_eq!(without.code, Some(6), "{without}");
+}

@@ -34,6 +34,7 @@ fn follow(name: &str, cluster: &TestCluster) {
         .current_dir(cluster.root())
         .env("MWCTL_NAMESPACE", cluster.namespace())
         .env("MWCTL_CACHE_DIR", cluster.bed().cache())
+        .env("XDG_STATE_HOME", programs.path().join("state"))
         .stdin(Stdio::null())
         .output()
         .expect("bash can be started");

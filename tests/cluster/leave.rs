@@ -64,3 +64,27 @@ fn after_a_kill_the_service_runs_on_and_the_next_develop_converges() {
         (cluster.pods().len() == 1).then_some(())
     });
 }
+
+#[test]
+fn developing_again_goes_on_in_the_same_container() {
+    let cluster = plain("again");
+    let develop = cluster.run(&["develop", "plain", "--detach"]);
+    assert_eq!(develop.code, Some(0), "{develop}");
+    let before = cluster.pods();
+    cluster.write("lib/place.js", "module.exports = 'moon';\n");
+    let develop = cluster.run(&["develop", "plain", "--detach"]);
+    assert_eq!(develop.code, Some(0), "{develop}");
+    assert_eq!(cluster.pods(), before, "an edit alone needs no other pod");
+    cluster.converges("plain");
+
+    let develop = cluster.start(&["develop", "plain"]);
+    develop.wait("nothing to do", |line| line["text"] == "is up to date");
+    cluster.write("lib/place.js", "module.exports = 'stars';\n");
+    cluster.answers(&develop, "/", |reply| reply.body == "hello stars\n");
+    // Somebody else's turn changes nothing before it is theirs.
+    let second = cluster.run(&["develop", "plain"]);
+    assert_eq!(second.code, Some(1), "{second}");
+    assert!(second.stdout.contains("--take-over"), "{second}");
+    assert_eq!(cluster.pods(), before);
+    cluster.answers(&develop, "/", |reply| reply.body == "hello stars\n");
+}

@@ -7,9 +7,11 @@ mod dependencies;
 mod deploy;
 mod describe;
 mod edit;
+mod failure;
 mod guides;
 mod leave;
 mod mathoid;
+mod moments;
 mod outage;
 mod replace;
 

@@ -31,7 +31,14 @@ fn the_reference_page_is_the_one_of_the_types() {
 }
 
 /// The types in the order in which a reader meets them.
-const ORDER: [&str; 4] = ["Stack", "Member", "Service", "Convention"];
+const ORDER: [&str; 6] = [
+    "Stack",
+    "Member",
+    "Service",
+    "Convention",
+    "Helper",
+    "Overrides",
+];
 
 fn page(schema: &Value) -> String {
     let mut page = "# Conventions: every key\n\n\

@@ -7,17 +7,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it can't go on")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use mwctl_core::conventions::{self, Document, Input, Repository};
 use mwctl_core::model::Stack;
-use mwctl_core::problem::Problem;
+use mwctl_core::problem::{Problem, Rule};
+use mwctl_engine::repository;
 
+mod corpus;
 mod expect;
 mod generated;
 mod samples;
+mod served;
 
 /// What secrets may come from in these scenarios.
 const ENVIRONMENT: [(&str, &str); 1] = [("SET_SECRET", "s3cret")];
@@ -36,33 +39,42 @@ fn scenarios(folder: &str) -> Vec<PathBuf> {
 }
 
 /// The files under `root` that conventions ask for.
-fn repository(directory: &Path, root: &Path, own: &[Document]) -> Option<Repository> {
+fn files_of(directory: &Path, root: &Path, own: &[Document]) -> Option<Repository> {
     root.is_dir().then(|| {
-        let interest = conventions::interest(&conventions::shipped(), own);
-        let read =
-            |file: PathBuf| Some((file.clone(), std::fs::read_to_string(root.join(file)).ok()?));
+        let shipped = conventions::shipped();
+        let read = repository::read(root, &conventions::interest(&shipped, own)).unwrap();
+        assert_eq!(read.problems, []);
+        let mut files = read.texts;
+        for file in repository::present(root, &conventions::presence(&shipped, own)) {
+            files.insert(file, String::new());
+        }
         Repository {
             directory: directory.to_owned(),
-            files: interest.into_iter().filter_map(read).collect(),
+            files,
         }
     })
 }
 
 /// Resolves a folder whose `mwctl.yaml` is `file`; its other files are under `root`.
 pub(crate) fn resolve(file: &Path, root: &Path) -> Result<Stack, Vec<Problem>> {
-    let text = std::fs::read_to_string(file).unwrap();
-    let (own, problems) = conventions::parse(Path::new(file.file_name().unwrap()), &text);
-    if !problems.is_empty() {
-        return Err(problems);
+    let name = PathBuf::from(file.file_name().unwrap());
+    let read = repository::read(file.parent().unwrap(), std::slice::from_ref(&name)).unwrap();
+    if !read.problems.is_empty() {
+        return Err(read.problems);
     }
+    let conventions::Parsed {
+        documents: own,
+        mut problems,
+        omitted,
+    } = conventions::parse(&name, &read.texts[&name]);
     let directory = PathBuf::from("/folder").join(file.file_stem().unwrap());
     let mut repositories = Vec::new();
-    for source in conventions::sources(&own, &directory) {
+    for source in conventions::sources(&own, &directory, &BTreeSet::new()) {
         let there = source.directory().unwrap();
         let below = there
             .strip_prefix(&directory)
             .unwrap_or(Path::new("nowhere"));
-        repositories.extend(repository(there, &root.join(below), &own));
+        repositories.extend(files_of(there, &root.join(below), &own));
         if *there == directory && !root.is_dir() {
             repositories.push(Repository {
                 directory: directory.clone(),
@@ -77,13 +89,26 @@ pub(crate) fn resolve(file: &Path, root: &Path) -> Result<Stack, Vec<Problem>> {
         .filter(|(name, _)| asked.iter().any(|it| it == name))
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
-    conventions::resolve(&Input {
+    let resolved = conventions::resolve(&Input {
         shipped: &shipped,
         own: &own,
         directory: &directory,
         repositories: &repositories,
         environment: &environment,
-    })
+        profiles: &BTreeSet::new(),
+        manifests: &BTreeMap::new(),
+        suffix: None,
+    });
+    match resolved {
+        Ok(stack) if problems.is_empty() => Ok(stack),
+        Err(more) => {
+            problems.extend(omitted.news(more));
+            problems.sort();
+            problems.dedup();
+            Err(problems)
+        }
+        Ok(_) => Err(problems),
+    }
 }
 
 fn lines(problems: &[Problem]) -> String {
@@ -111,6 +136,21 @@ fn every_invalid_file_gets_exactly_its_messages() {
         check.file(&file.with_extension("txt"), &said);
     }
     check.finish();
+}
+
+#[test]
+fn every_rule_has_an_invalid_file() {
+    let mut seen = std::collections::BTreeSet::new();
+    for file in scenarios("invalid") {
+        let problems = resolve(&file, &file.with_extension("")).unwrap_err();
+        seen.extend(problems.iter().map(|problem| problem.rule));
+    }
+    let missing: Vec<&str> = Rule::ALL
+        .iter()
+        .filter(|rule| !seen.contains(rule))
+        .map(|rule| rule.id())
+        .collect();
+    assert!(missing.is_empty(), "no invalid file shows {missing:?}");
 }
 
 #[test]

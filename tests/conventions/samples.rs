@@ -20,13 +20,13 @@ fn folder(name: &str) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
-fn every_file_under_services_is_shipped() {
+fn every_file_under_services_and_helpers_is_shipped() {
     let shipped = conventions::shipped();
     let mut names: Vec<&str> = shipped
         .iter()
         .filter_map(conventions::Document::name)
         .collect();
-    let files = folder("services");
+    let files = [folder("services"), folder("helpers")].concat();
     let mut stems: Vec<&str> = files
         .iter()
         .map(|path| path.file_stem().unwrap().to_str().unwrap())
@@ -49,9 +49,110 @@ fn the_sample_stacks_resolve_with_the_files_their_sources_have() {
 }
 
 #[test]
+fn the_sample_of_three_services_has_what_it_shows() {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conventions/stacks/greeting");
+    let stack = crate::resolve(&place.join("mwctl.yaml"), &place);
+    let stack = stack.unwrap_or_else(|it| panic!("{it:?}"));
+    let names: Vec<&str> = stack
+        .services
+        .keys()
+        .map(mwctl_core::name::ServiceName::as_str)
+        .collect();
+    assert_eq!(names, ["greeting", "redis", "seed"]);
+    let greeting = &stack.services["greeting"];
+    assert_eq!(greeting.port().unwrap().number, 3000);
+    assert_eq!(greeting.helpers[0].name, "statsd-exporter");
+    assert!(stack.services["seed"].workload.ends());
+}
+
+#[test]
+fn the_miniature_of_mediawikis_stack_resolves() {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conventions/stacks/mediawiki");
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("mwctl");
+    let runner = r#"{"dependencies": {"service-runner": "1"}}"#;
+    for (path, text) in [
+        (
+            "restbase/package.json",
+            &*std::fs::read_to_string(place.join("restbase/package.json")).unwrap(),
+        ),
+        ("restbase/server.js", ""),
+        ("src/mathoid/package.json", runner),
+    ] {
+        std::fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+        std::fs::write(root.join(path), text).unwrap();
+    }
+    let file = folder.path().join("mwctl.yaml");
+    std::fs::copy(place.join("mwctl.yaml"), &file).unwrap();
+    let stack = crate::resolve(&file, &root).unwrap_or_else(|it| panic!("{it:?}"));
+    let port = |name: &str| stack.services[name].port().map(|port| port.number);
+    // The ports that these services have in production and had in 2017.
+    assert_eq!(port("mediawiki"), Some(8080));
+    assert_eq!(port("mariadb"), Some(3306));
+    assert_eq!(port("restbase"), Some(7231));
+    assert_eq!(port("redis"), Some(6379));
+    assert!(stack.services["tables"].workload.ends());
+}
+
+/// A service of each shipped convention resolves with the smallest repository of its kind.
+#[test]
+fn each_convention_makes_a_service_of_the_smallest_repository() {
+    let files = |name: &str| -> &[(&str, &str)] {
+        match name {
+            "container" => &[("Dockerfile", "FROM x\nCOPY . .\nCMD x\n")],
+            "go" => &[("go.mod", "module x"), ("main.go", "")],
+            "rust" => &[("Cargo.toml", "[package]"), ("src/main.rs", "")],
+            "php" => &[("index.php", "")],
+            "mediawiki" => &[("includes/Setup.php", ""), ("api.php", "")],
+            "python" => &[("requirements.txt", ""), ("main.py", "")],
+            "python-wsgi" => &[("requirements.txt", ""), ("app.py", "")],
+            "python-asgi" => &[("requirements.txt", ""), ("asgi.py", "")],
+            "static" => &[("index.html", "")],
+            "node" => &[("package.json", r#"{"name": "x", "main": "x.js"}"#)],
+            "service-runner" => &[(
+                "package.json",
+                r#"{"dependencies": {"service-runner": "1"}}"#,
+            )],
+            _ => &[],
+        }
+    };
+    for document in conventions::shipped() {
+        let name = document.name().unwrap();
+        if document.kind() != conventions::Kind::Convention {
+            continue;
+        }
+        let (name, mut body) = (name.to_owned(), String::new());
+        if matches!(name.as_str(), "worker" | "job" | "cron") {
+            body = "    container: {image: \"a:1\", command: [a]}\n".to_owned();
+        } else if !files(&name).is_empty() {
+            body = "    source: {path: .}\n".to_owned();
+        }
+        let text = format!(
+            "apiVersion: mwctl/v1\nkind: Stack\nname: one\nservices:\n  {name}:\n    convention: {name}\n{body}"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("mwctl");
+        for (path, text) in files(&name) {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let file = folder.path().join("mwctl.yaml");
+        std::fs::write(&file, text).unwrap();
+        let stack = crate::resolve(&file, &root).unwrap_or_else(|it| panic!("{name}: {it:?}"));
+        let service = &stack.services[name.as_str()];
+        assert_eq!(service.convention, name);
+        let ports = !matches!(name.as_str(), "worker" | "job" | "cron");
+        assert_eq!(service.port().is_some(), ports, "{name}");
+        assert_eq!(service.main.readiness.is_some(), ports, "{name}");
+        assert!(!service.main.resources.limits.is_empty(), "{name}");
+    }
+}
+
+#[test]
 fn the_schema_accepts_what_is_shipped_and_names_every_kind() {
     let schema = conventions::schema();
-    for kind in ["Convention", "Service", "Stack"] {
+    for kind in ["Convention", "Service", "Stack", "Helper", "Overrides"] {
         assert!(schema["$defs"][kind]["properties"]["apiVersion"].is_object());
     }
     assert!(

@@ -48,6 +48,7 @@ async fn build(stage: &Stage) -> (Builder, Built) {
         service: "service",
         source: &source,
         build: &recipe,
+        rules: None,
     };
     let built = builder.image(request, &silent).await.unwrap();
     (builder, built)

@@ -284,6 +284,7 @@ async fn a_stopped_profile_is_found_and_started_although_the_kubeconfig_lost_it(
         kubeconfig: vec![stage.home().join("no-kubeconfig")],
         minikube_home: Some(stage.home().to_path_buf()),
         path: stage.home().join("bin").into_os_string(),
+        embedded: false,
     };
     let found = find(&places).await.unwrap();
     let choice = found.choose(None, None, &[]).unwrap();

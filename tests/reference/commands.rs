@@ -43,7 +43,7 @@ fn section(page: &mut String, command: &Command) {
         page.push('\n');
         table(page, own.into_iter());
     }
-    for command in command.get_subcommands() {
+    for command in command.get_subcommands().filter(|it| !it.is_hide_set()) {
         section(page, command);
     }
 }

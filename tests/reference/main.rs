@@ -9,9 +9,11 @@ mod commands;
 mod expect;
 mod source;
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use expect::Expect;
+use mwctl_core::problem::Rule;
 
 /// The repository's root.
 fn root() -> &'static Path {
@@ -39,6 +41,20 @@ fn the_page_of_exit_codes_is_the_one_of_the_program() {
         "exit-codes.md",
         &source::exit_codes(&read("crates/mwctl/src/exit.rs")),
     );
+}
+
+#[test]
+fn the_page_of_problems_is_the_one_of_the_rules() {
+    let mut page = "# Problems: every rule\n\n\
+        Generated from `crates/mwctl-core/src/problem.rs`. `mwctl lint --output json` and `--output sarif` name the rule of each problem.\n\n\
+        | rule | what is wrong |\n| --- | --- |\n"
+        .to_owned();
+    for rule in Rule::ALL {
+        writeln!(page, "| `{}` | {} |", rule.id(), rule.description()).unwrap();
+        let named = serde_json::to_value(rule).unwrap();
+        assert_eq!(named, rule.id(), "JSON and SARIF name it alike");
+    }
+    check("problems.md", &page);
 }
 
 #[test]

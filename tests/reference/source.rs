@@ -108,7 +108,7 @@ pub(crate) fn environment(source: &str) -> String {
 pub(crate) fn events(source: &str) -> String {
     let mut page = "# Events\n\n\
         Generated from `crates/mwctl-engine/src/event.rs`.\n\n\
-        With `--output json`, commands that follow something (`up`, `down`, `develop`, `apply`, `restart`, `logs -f`, `forward`) \
+        With `--output json`, commands that follow something (`up`, `down`, `develop`, `apply`, `test`, `restart`, `logs`, `forward`) \
         write one JSON object a line. Each has `\"schema\": 1` and `\"event\"`, its kind. The number is raised when a field changes its \
         meaning or goes; new fields and new kinds of events may come without that.\n"
         .to_owned();
@@ -164,9 +164,9 @@ fn value(kind: &str) -> String {
         "String" | "ServiceName" => "text".to_owned(),
         "SocketAddr" => "text, `HOST:PORT`".to_owned(),
         "bool" => "`true` or `false`".to_owned(),
-        "u64" | "u16" | "usize" => "whole number".to_owned(),
+        "u64" | "u16" | "usize" | "i32" => "whole number".to_owned(),
         "f64" => "number".to_owned(),
-        "Problem" | "Phase" => format!("[{kind}](#{})", kind.to_lowercase()),
+        "Problem" | "Phase" | "Address" => format!("[{kind}](#{})", kind.to_lowercase()),
         other => panic!("say what `{other}` is for programs"),
     }
 }

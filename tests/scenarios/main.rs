@@ -58,14 +58,17 @@ fn yaml<T: DeserializeOwned>(path: &Path) -> T {
 
 /// Resolves what is described in a file.
 fn stack(path: &Path) -> Stack {
-    let (own, problems) = parse(path, &text(path));
-    assert_eq!(problems, [], "{}", path.display());
+    let own = parse(path, &text(path));
+    assert_eq!(own.problems, [], "{}", path.display());
     let input = Input {
         shipped: &[],
-        own: &own,
+        own: &own.documents,
         directory: Path::new("stack"),
         repositories: &[],
         environment: &BTreeMap::new(),
+        profiles: &std::collections::BTreeSet::new(),
+        manifests: &BTreeMap::new(),
+        suffix: None,
     };
     resolve(&input).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }

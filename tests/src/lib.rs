@@ -2,3 +2,5 @@
 
 #[cfg(feature = "cluster")]
 pub mod cluster;
+pub mod kinds;
+pub mod performance;

@@ -114,9 +114,28 @@ fn arrows_between_our_crates_are_those_of_the_architecture() {
     assert!(graph.ours("mwctl-core").is_empty());
     assert!(graph.ours("mwctl-agent").is_empty());
     assert!(graph.ours("mwctl-agent-bundle").is_empty());
+    assert!(graph.ours("mwctl-zygote").is_empty());
+    assert_eq!(graph.ours("mwctl-container"), ["mwctl-zygote"]);
     assert_eq!(
         graph.ours("mwctl-engine"),
-        ["mwctl-agent", "mwctl-agent-bundle", "mwctl-core"]
+        [
+            "mwctl-agent",
+            "mwctl-agent-bundle",
+            "mwctl-apiserver",
+            "mwctl-container",
+            "mwctl-controllers",
+            "mwctl-core",
+            "mwctl-image",
+            "mwctl-node"
+        ]
+    );
+    assert!(graph.ours("mwctl-apiserver").is_empty());
+    assert!(graph.ours("mwctl-controllers").is_empty());
+    assert_eq!(graph.ours("mwctl-node"), ["mwctl-container"]);
+    assert_eq!(graph.ours("mwctl-image"), ["mwctl-container"]);
+    assert_eq!(
+        graph.ours("mwctl-testing"),
+        ["mwctl-apiserver", "mwctl-controllers"]
     );
     assert_eq!(graph.ours("mwctl"), ["mwctl-core", "mwctl-engine"]);
 }
@@ -130,7 +149,10 @@ fn decisions_depend_on_nothing_that_acts() {
 
 #[test]
 fn only_the_command_line_knows_terminals() {
-    Graph::read().refuse("mwctl-engine", &TERMINAL);
+    let graph = Graph::read();
+    for library in ["mwctl-engine", "mwctl-image", "mwctl-node", "mwctl-testing"] {
+        graph.refuse(library, &TERMINAL);
+    }
 }
 
 #[test]
@@ -147,6 +169,17 @@ fn the_agent_is_small_and_has_no_runtime() {
     graph.refuse("mwctl-agent", &heavy);
     let direct = graph.direct("mwctl-agent");
     assert!(direct.len() <= 8, "the agent has got more: {direct:?}");
+}
+
+#[test]
+fn what_starts_containers_is_small_and_has_no_runtime() {
+    let graph = Graph::read();
+    let heavy = ["tokio", "kube", "serde_json", "k8s-openapi", "hyper"];
+    graph.refuse("mwctl-zygote", &heavy);
+    graph.refuse(
+        "mwctl-container",
+        &["kube", "k8s-openapi", "hyper", "serde_json"],
+    );
 }
 
 #[test]

@@ -131,6 +131,7 @@ fn every_file_of_a_crate_is_part_of_it() {
         if ["main", "lib", "build"].contains(&stem)
             || folder.ends_with("bin")
             || folder.ends_with("benches")
+            || folder.ends_with("examples")
             // Cargo itself finds these.
             || (folder.ends_with("tests") && folder.components().count() == 3)
         {

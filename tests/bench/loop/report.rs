@@ -1,30 +1,25 @@
-//! Samples, their percentiles, and the page they are written to.
+//! Samples, and the section of the page that they are written to.
 
-use std::path::Path;
 use std::time::Duration;
+
+use mwctl_tests::performance;
 
 use super::{ROUNDS, WARM};
 
 /// What was measured, of one thing.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Samples(Vec<Duration>);
+pub(crate) struct Samples(performance::Samples);
 
 impl Samples {
     /// Takes a round's time, unless it was one to warm up.
     pub(crate) fn take(&mut self, round: usize, time: Duration) {
         if round >= WARM {
-            self.0.push(time);
+            self.0.take(time);
         }
     }
 
-    /// The sample below or at which this share of all lies.
     fn percentile(&self, percent: usize) -> f64 {
-        let mut sorted = self.0.clone();
-        sorted.sort_unstable();
-        let rank = (sorted.len() * percent).div_ceil(100).max(1);
-        sorted
-            .get(rank - 1)
-            .map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
+        self.0.percentile(percent)
     }
 }
 
@@ -51,22 +46,15 @@ impl Report {
         }
         let beyond = self.p50("save → new code answers") - self.p50("node's own start");
         let ratio = self.p50("`kubectl exec -i tar x`") / self.p50("save → file in the container");
-        let profile = if cfg!(debug_assertions) {
-            "without optimisation"
-        } else {
-            "optimised, as released"
-        };
-        let processors = std::thread::available_parallelism().map_or(0, usize::from);
+        let (profile, processors) = (performance::profile(), performance::processors());
         format!(
-            "# Performance\n\n\
-             Milliseconds on the test bed, a real Kubernetes v1.34 on one machine with {processors} processors; \
+            "Milliseconds on the test bed, a real Kubernetes v1.34 on one machine with {processors} processors; \
              {ROUNDS} rounds after {WARM} to warm up; `mwctl` built {profile}.\n\
-             Written by `tests/bench/run`; the references are taken in the same run.\n\n\
+             Written by `tests/bench/run loop`; the references are taken in the same run.\n\n\
              | what | p50 | p95 |\n|---|---|---|\n{rows}\n\
              New code answers {beyond:.1} ms later than node takes to start by itself (aim: at most 30). \
              A file is there {ratio:.0} times sooner than by `kubectl exec -i tar x`.\n\
              Aim for a file in the container: p50 at most 10, p95 at most 40.\n\n\
-             ## How it is measured\n\n\
              - The service is `tests/cluster/fixtures/plain`, in `mwctl develop`. A save is one write of `lib/place.js`, of some 30 bytes.\n\
              - *File in the container*: from before the write until the file has its new content under `/proc/<pid>/root` of \
              the container's first process, looked at every 100 µs. No API lies between.\n\
@@ -78,16 +66,8 @@ impl Report {
         )
     }
 
-    /// Prints the page, and puts it where readers look for it.
+    /// Prints it, and writes it to the page.
     pub(crate) fn write(&self) {
-        let page = self.page();
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/performance.md");
-        std::fs::write(path, &page).expect("the page can be written");
-        show(&page);
+        performance::write("The edit loop", &self.page());
     }
-}
-
-#[expect(clippy::print_stdout, reason = "a benchmark's answer")]
-fn show(page: &str) {
-    println!("{page}");
 }

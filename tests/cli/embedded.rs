@@ -1,0 +1,48 @@
+//! The embedded cluster that is there for whoever has no other: started by what deploys, kept, stopped, removed.
+//!
+//! Disposable clusters are in `disposable.rs`; what a node does is tested where it is.
+
+use crate::folder::Folder;
+
+/// A service that needs nothing but this machine's own programs.
+const SERVICE: &str = "apiVersion: mwctl/v1
+kind: Service
+name: teller
+container:
+  image: mwctl.local/host
+  user: 1000
+  command: [/bin/sh, -c, 'trap exit TERM; sleep 1000 & wait']
+";
+
+/// Takes the cluster down also where a test fails.
+struct Gone<'a>(&'a Folder);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        self.0.mwctl(["cluster", "delete", "embedded"]);
+    }
+}
+
+#[test]
+fn what_deploys_starts_the_embedded_cluster_which_keeps_what_it_has() {
+    let folder = Folder::new().file("mwctl.yaml", SERVICE);
+    let gone = Gone(&folder);
+    let up = folder.mwctl(["up", "--timeout", "60s"]);
+    assert!(up.contains("starting the embedded cluster"), "{up}");
+    assert!(up.ends_with("[exit status: 0]\n"), "{up}");
+
+    let stopped = folder.mwctl(["cluster", "stop", "embedded"]);
+    assert!(stopped.contains("its objects are kept"), "{stopped}");
+    let status = folder.mwctl(["status"]);
+    assert!(status.contains("mwctl up"), "{status}");
+
+    // What was deployed runs again: there is nothing to do but to wait.
+    let again = folder.mwctl(["up", "--timeout", "60s"]);
+    assert!(again.ends_with("[exit status: 0]\n"), "{again}");
+    assert!(!again.contains("apply"), "{again}");
+    let status = folder.mwctl(["status", "--output", "json"]);
+    assert!(status.contains("\"ready\""), "{status}");
+
+    drop(gone);
+    assert!(folder.clusters().is_empty());
+}

@@ -1,0 +1,120 @@
+//! A cluster whose pods run on this machine, as it is typed: made, used as any cluster, removed.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{AttachParams, DynamicObject, LogParams, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::GroupVersionKind;
+use kube::discovery::pinned_kind;
+use kube::runtime::wait::await_condition;
+use kube::{Api, Client, Config};
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+
+use crate::folder::Folder;
+
+const IMAGE: &str = "mwctl.local/host";
+/// Nothing here takes as long: what does is stuck.
+const LONGEST: Duration = Duration::from_mins(2);
+
+async fn client(kubeconfig: &str) -> Client {
+    let read = Kubeconfig::read_from(kubeconfig).unwrap();
+    let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await;
+    Client::try_from(config.unwrap()).unwrap()
+}
+
+async fn apply(client: &Client, object: Value) {
+    let object: DynamicObject = serde_json::from_value(object).unwrap();
+    let kind = GroupVersionKind::try_from(object.types.as_ref().unwrap()).unwrap();
+    let (resource, _) = pinned_kind(client, &kind).await.unwrap();
+    let api: Api<DynamicObject> = Api::default_namespaced_with(client.clone(), &resource);
+    let name = object.metadata.name.clone().unwrap();
+    let patch = Patch::Apply(&object);
+    api.patch(&name, &PatchParams::apply("test"), &patch)
+        .await
+        .unwrap();
+}
+
+async fn phase(pods: &Api<Pod>, name: &str, wanted: &'static str) {
+    let has = move |pod: Option<&Pod>| {
+        pod.and_then(|pod| pod.status.as_ref()?.phase.as_deref()) == Some(wanted)
+    };
+    let met = tokio::time::timeout(LONGEST, await_condition(pods.clone(), name, has)).await;
+    let status = pods.get(name).await.map(|pod| pod.status);
+    assert!(met.is_ok(), "it stays so: {status:#?}");
+}
+
+/// A service of two pods, which a third calls by its name.
+async fn talk(client: &Client) {
+    let serve = "echo $HOSTNAME > index.html; exec python3 -m http.server 8080";
+    let container = json!({"name": "web", "image": IMAGE, "workingDir": "/srv", "command": ["sh", "-c", serve],
+        "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1}});
+    let labels = json!({"app": "web"});
+    let template = json!({"metadata": {"labels": labels}, "spec": {"containers": [container]}});
+    apply(
+        client,
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+        "spec": {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}}),
+    )
+    .await;
+    apply(
+        client,
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+        "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]}}),
+    )
+    .await;
+    let call = "import urllib.request as r\nseen = set()\nwhile len(seen) < 2:\n  try: seen.add(r.urlopen('http://web', timeout=2).read())\n  except OSError: pass\nprint('both')";
+    let container = json!({"name": "call", "image": IMAGE, "command": ["python3", "-c", call]});
+    apply(
+        client,
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "call"},
+        "spec": {"restartPolicy": "Never", "containers": [container]}}),
+    )
+    .await;
+    let pods: Api<Pod> = Api::default_namespaced(client.clone());
+    phase(&pods, "call", "Succeeded").await;
+    assert_eq!(
+        pods.logs("call", &LogParams::default()).await.unwrap(),
+        "both\n"
+    );
+    let web = pods
+        .list(&kube::api::ListParams::default().labels("app=web"))
+        .await
+        .unwrap();
+    let name = web.items[0].metadata.name.clone().unwrap();
+    let command = ["cat", "/srv/index.html"];
+    let mut process = pods
+        .exec(&name, command, &AttachParams::default())
+        .await
+        .unwrap();
+    let mut out = String::new();
+    process
+        .stdout()
+        .unwrap()
+        .read_to_string(&mut out)
+        .await
+        .unwrap();
+    assert_eq!(out.trim(), name);
+}
+
+#[test]
+fn pods_run_on_this_machine_and_find_each_other() {
+    let folder = Folder::new();
+    // It ends by itself also when this test is killed.
+    let created = folder.mwctl([
+        "cluster", "create", "demo", "--grade", "node", "--ttl", "5m",
+    ]);
+    assert!(created.ends_with("[exit status: 0]\n"), "{created}");
+    let known = folder.mwctl(["cluster", "kubeconfig", "demo"]);
+    let kubeconfig = known
+        .lines()
+        .next()
+        .unwrap()
+        .replace("HOME", &folder.home());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async { talk(&client(&kubeconfig).await).await });
+    let deleted = folder.mwctl(["cluster", "delete", "demo"]);
+    assert!(deleted.ends_with("[exit status: 0]\n"), "{deleted}");
+    assert!(folder.clusters().is_empty());
+}

@@ -1,0 +1,149 @@
+// Which specs are run: all of [Conformance] but for what a file excludes, each with its reason.
+package conformance
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/onsi/ginkgo/v2/types"
+	"sigs.k8s.io/yaml"
+)
+
+// group is a number of specs and what is said of them.
+type group struct {
+	// Cluster is `embedded` or `real`, or empty for both.
+	Cluster string `json:"cluster"`
+	Reason  string `json:"reason"`
+	// Specs are regular expressions on the full texts of specs.
+	Specs []string `json:"specs"`
+
+	patterns []*regexp.Regexp
+}
+
+// selection is the file.
+type selection struct {
+	Excluded []group `json:"excluded"`
+	// Failing are run, and known to fail.
+	Failing []group `json:"failing"`
+}
+
+func readSelection(path, cluster string) (selection, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return selection{}, err
+	}
+	s, err := parseSelection(text, cluster)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return s, err
+}
+
+// parseSelection keeps the groups that concern a cluster.
+func parseSelection(text []byte, cluster string) (selection, error) {
+	var s selection
+	if err := yaml.UnmarshalStrict(text, &s); err != nil {
+		return s, err
+	}
+	for _, groups := range []*[]group{&s.Excluded, &s.Failing} {
+		var kept []group
+		for _, g := range *groups {
+			if g.Reason == "" || len(g.Specs) == 0 {
+				return s, fmt.Errorf("a group needs a reason and specs: %+v", g)
+			}
+			if g.Cluster != "" && g.Cluster != cluster {
+				continue
+			}
+			for _, spec := range g.Specs {
+				pattern, err := regexp.Compile(spec)
+				if err != nil {
+					return s, err
+				}
+				g.patterns = append(g.patterns, pattern)
+			}
+			kept = append(kept, g)
+		}
+		*groups = kept
+	}
+	return s, nil
+}
+
+// find is the first of the groups that has a spec, or nil.
+func find(groups []group, spec string) *group {
+	for i := range groups {
+		for _, pattern := range groups[i].patterns {
+			if pattern.MatchString(spec) {
+				return &groups[i]
+			}
+		}
+	}
+	return nil
+}
+
+// skipped are patterns of what is not run: of whole texts, because Ginkgo puts the suite's name before them.
+func (s selection) skipped(specs []string) []string {
+	var patterns []string
+	for _, spec := range specs {
+		if find(s.Excluded, spec) != nil {
+			patterns = append(patterns, regexp.QuoteMeta(spec)+"$")
+		}
+	}
+	return patterns
+}
+
+// judge keeps the conformance specs, and says which patterns match none of them.
+func (s selection) judge(specs []string) (conformance, faults []string) {
+	for _, spec := range specs {
+		if strings.Contains(spec, "[Conformance]") {
+			conformance = append(conformance, spec)
+		}
+	}
+	for _, groups := range [][]group{s.Excluded, s.Failing} {
+		for _, g := range groups {
+			for _, pattern := range g.patterns {
+				if !anyMatches(pattern, conformance) {
+					faults = append(faults, "no spec is called "+pattern.String())
+				}
+			}
+		}
+	}
+	return conformance, faults
+}
+
+func anyMatches(pattern *regexp.Regexp, specs []string) bool {
+	for _, spec := range specs {
+		if pattern.MatchString(spec) {
+			return true
+		}
+	}
+	return false
+}
+
+func texts(reports types.SpecReports) []string {
+	var texts []string
+	for _, report := range reports {
+		texts = append(texts, report.FullText())
+	}
+	return texts
+}
+
+func lines(items []string) string { return "\n  " + strings.Join(items, "\n  ") }
+
+func TestAPatternHasToMatchAConformanceSpec(t *testing.T) {
+	s, err := parseSelection([]byte(`
+excluded: [{reason: no, specs: ["^one "]}, {reason: elsewhere, cluster: real, specs: [four]}]
+failing: [{reason: why, specs: [three]}]`), "embedded")
+	if err != nil {
+		t.Fatal(err)
+	}
+	specs, faults := s.judge([]string{"one [Conformance]", "two [Conformance]", "three"})
+	if len(specs) != 2 || len(faults) != 1 || !strings.Contains(faults[0], "three") {
+		t.Errorf("%q %q", specs, faults)
+	}
+	if find(s.Excluded, specs[0]) == nil || find(s.Excluded, specs[1]) != nil {
+		t.Error("the first one is excluded, the second one is not")
+	}
+}

@@ -1,0 +1,3 @@
+{{- define "judged.labels" -}}
+app: {{ .Release.Name }}
+{{- end -}}

@@ -1,0 +1,3 @@
+module example.org/team/teller/v2
+
+go 1.22

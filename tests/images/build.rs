@@ -1,0 +1,139 @@
+//! Builds whose steps run programs, from a base of this machine's own programs.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::archive;
+use crate::program::{Home, files};
+
+fn home() -> Home {
+    let home = Home::new();
+    archive::write_system(&home.path("system.tar"));
+    home.answer(["image", "import", "--name", "system:1", "system.tar"]);
+    home
+}
+
+/// The folder of the layer that a file is in, the topmost first.
+fn find(home: &Home, image: &str, file: &str) -> Option<PathBuf> {
+    let details = home.answer(["image", "inspect", image]);
+    let layers = details["layers"].as_array().unwrap().iter().rev();
+    let mut places = layers.map(|layer| Path::new(layer["folder"].as_str().unwrap()).join(file));
+    places.find(|place| std::fs::symlink_metadata(place).is_ok())
+}
+
+fn read(home: &Home, image: &str, file: &str) -> String {
+    let place = find(home, image, file).unwrap_or_else(|| panic!("no {file}"));
+    std::fs::read_to_string(place).unwrap()
+}
+
+#[test]
+fn a_dockerfiles_programs_write_layers_and_leave_no_trace_of_mounts() {
+    let home = home();
+    home.write("service/given/file", "given");
+    home.write(
+        "service/Dockerfile",
+        "FROM system:1 AS tools\nRUN echo made by $WHO > /made && chmod 4755 /made\n\
+         FROM system:1\nARG WHO=nobody\nENV WHO=$WHO\nWORKDIR /srv\nCOPY --from=tools /made ./\n\
+         RUN --mount=type=cache,target=/cache echo once >> /cache/count && cat /cache/count > count\n\
+         RUN --mount=type=bind,source=given,target=/given cat /given/file > seen && rm /given/file\n\
+         RUN id > id; rm -r /etc/group; echo $SOURCE_DATE_EPOCH > epoch; ls / > root\n",
+    );
+    let build = ["build", "service", "--arg", "WHO=me"];
+    let first = home.answer(build)["items"][0]["manifest"].clone();
+    let image = "mwctl.local/service:image";
+    assert_eq!(read(&home, image, "srv/made"), "made by\n");
+    let made = find(&home, image, "srv/made").unwrap();
+    assert_eq!(std::fs::metadata(made).unwrap().mode() & 0o7777, 0o4755);
+    assert_eq!(read(&home, image, "srv/count"), "once\n");
+    assert_eq!(read(&home, image, "srv/seen"), "given");
+    assert_eq!(read(&home, image, "srv/epoch"), "0\n");
+    assert!(read(&home, image, "srv/id").starts_with("uid=0(root) gid=0(root)"));
+    let deleted = find(&home, image, "etc/group").unwrap();
+    assert_eq!(std::fs::symlink_metadata(deleted).unwrap().rdev(), 0);
+    for trace in [
+        "cache",
+        "given",
+        "proc",
+        "dev",
+        "run",
+        "etc/resolv.conf",
+        "etc/hosts",
+    ] {
+        assert_eq!(find(&home, image, trace), None, "{trace}");
+    }
+    let given = home.path("service/given/file");
+    assert_eq!(std::fs::read_to_string(given).unwrap(), "given");
+
+    // Known, the second time; without what is known, the same.
+    assert_eq!(home.answer(build)["items"][0]["manifest"], first);
+    assert_eq!(read(&home, image, "srv/count"), "once\n");
+    home.answer(["image", "remove", image]);
+    home.answer(["image", "prune", "--all"]);
+    assert_eq!(home.answer(build)["items"][0]["manifest"], first);
+    let left = files(&home.store().join("work"));
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_variant_of_a_blubber_file_is_built_as_its_users() {
+    let home = home();
+    home.write("service/package.json", "{}");
+    home.write("service/src/a", "A");
+    home.write(
+        "service/.pipeline/blubber.yaml",
+        "version: v4\nbase: system:1\nlives: {in: /srv/service}\nruns: {environment: {GREETING: hello}}\n\
+         variants:\n  build:\n    builders:\n      - custom: {requirements: [package.json], command: 'echo $GREETING $unknown > built; id >> built'}\n\
+         \x20     - custom: {script: 'for i in 1 2; do echo $i; done > script', caches: [/var/cache/x]}\n\
+         \x20   copies: [{from: local, source: src}]\n\
+         \x20 production: {copies: [build], entrypoint: [/bin/cat, built]}\n",
+    );
+    home.answer(["build", "service"]);
+    let image = "mwctl.local/service:production";
+    let built = read(&home, image, "srv/service/built");
+    assert!(
+        built.starts_with("hello\nuid=65533(somebody) gid=65533(somebody)"),
+        "{built}"
+    );
+    assert_eq!(read(&home, image, "srv/service/script"), "1\n2\n");
+    assert_eq!(read(&home, image, "srv/service/src/a"), "A");
+    let details = home.answer(["image", "inspect", image]);
+    assert_eq!(details["config"]["user"], "900");
+    assert_eq!(details["config"]["directory"], "/srv/service");
+    assert_eq!(details["config"]["labels"]["blubber.variant"], "production");
+}
+
+#[test]
+fn a_step_that_fails_is_shown_with_its_last_lines_and_makes_nothing() {
+    let home = home();
+    home.write(
+        "service/Dockerfile",
+        "FROM system:1\n\nRUN echo first; echo last >&2; exit 7\n",
+    );
+    let text = home.failure(["build", "service"]);
+    assert!(text.contains("cannot build `0`: RUN echo first"), "{text}");
+    assert!(
+        text.contains("it ended with exit code 7, after it wrote:"),
+        "{text}"
+    );
+    assert!(text.contains("first\nlast"), "{text}");
+    let images = home.answer(["image", "list"]);
+    assert_eq!(images["items"].as_array().unwrap().len(), 1);
+    let steps = std::fs::read_dir(home.store().join("steps")).unwrap();
+    assert_eq!(steps.count(), 0);
+}
+
+#[test]
+fn mistakes_of_a_file_are_shown_with_their_lines() {
+    let home = home();
+    home.write("service/Dockerfile", "FROM system:1\nRUN <<EOF\nx\nEOF\n");
+    let text = home.failure(["build", "service"]);
+    assert!(text.contains("service/Dockerfile:2"), "{text}");
+    assert!(text.contains("isn't built here"), "{text}");
+    home.write(
+        "blubber/blubber.yaml",
+        "version: v4\nbasse: x\nvariants: {ab: {}}\n",
+    );
+    let text = home.failure(["build", "blubber"]);
+    assert!(text.contains("blubber.yaml:2"), "{text}");
+    assert!(text.contains("blubber.yaml:3"), "{text}");
+}
