@@ -9,3 +9,4 @@ mod archive;
 mod build;
 mod kill;
 mod program;
+mod service;

@@ -44,6 +44,13 @@ impl Home {
         self.command(arguments).spawn().unwrap()
     }
 
+    /// What a run writes, which must succeed.
+    pub(crate) fn output<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> String {
+        let output = self.command(arguments).output().unwrap();
+        check(&output);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// What a run answers, which must succeed.
     pub(crate) fn answer<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Value {
         let arguments = arguments.into_iter().chain(["--output", "json"]);

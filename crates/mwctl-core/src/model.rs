@@ -230,6 +230,21 @@ pub struct Build {
     pub exclude: Vec<String>,
     /// The step that installs dependencies before the layer is made.
     pub dependencies: Option<Dependencies>,
+    /// The file that the image is built from. Then that says what is in it, and `base`,
+    /// `environment`, `exclude` and `dependencies` have no say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<BuildFile>,
+}
+
+/// A Dockerfile or Blubber file, and what is built of it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct BuildFile {
+    /// Its path, relative to the service's directory, which is what it is built from.
+    pub path: String,
+    /// The stage or variant; `None` for the file's usual one.
+    pub variant: Option<String>,
+    /// Values of its arguments.
+    pub arguments: BTreeMap<String, String>,
 }
 
 /// The step that brings a service's dependencies.

@@ -6,25 +6,29 @@
 //! content. Dependencies have a layer of their own because they change seldom and weigh most: an
 //! edit packs and delivers the service's own files alone.
 //!
-//! It runs no `RUN`: Dockerfiles and Blubber files are another engine's. Bringing an image onto a
-//! node is [`crate::delivery`]'s work.
+//! Where a service has a Dockerfile or Blubber file of its own that is to be built, [`file`] does
+//! that. Bringing an image onto a node is [`crate::delivery`]'s work.
 
 pub mod archive;
 pub mod base;
 mod builder;
+mod built;
 mod cache;
 mod dependencies;
 mod digest;
 mod document;
 mod exclude;
+pub mod file;
 mod files;
 mod key;
 mod layer;
+pub(crate) mod local;
 mod prune;
 mod stat;
 
 pub use base::{Base, BaseError, BaseSource, Bases, Defaults};
-pub use builder::{BuildError, Builder, Built, Planned, Request};
+pub use builder::{BuildError, Builder, Planned, Request};
+pub use built::Built;
 pub use cache::Cache;
 pub(crate) use dependencies::QUIET;
 pub use document::{BlobDescriptor, chain};

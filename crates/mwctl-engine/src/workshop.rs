@@ -4,22 +4,23 @@
 //! nodes are spoken to is theirs.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use mwctl_core::cluster::Kind;
 use mwctl_core::develop::Rules;
 use mwctl_core::minikube::Profile;
-use mwctl_core::model::{Build, Image, Service};
+use mwctl_core::model::{Build, BuildFile, Image, Service};
 use mwctl_core::plan::ImageBuild;
 
 use crate::command::CommandRunner;
-use crate::delivery::{self, Delivery, DeliveryError, How};
+use crate::delivery::{self, Delivery, DeliveryError, How, LocalStore};
 use crate::execute::{Failure, Images};
 use crate::image::base::LocalLayout;
 use crate::image::base::Registry;
-use crate::image::{BaseSource, Bases, BuildError, Builder, Built, Cache, Planned, Request};
+use crate::image::file::{self, FileError};
+use crate::image::{BaseSource, Bases, BuildError, Builder, Built, Cache, Request};
 use crate::progress::Progress;
 
 /// Makes and delivers images for one cluster.
@@ -28,10 +29,43 @@ pub struct Workshop {
     /// The nodes' architecture, as in `amd64`.
     pub architecture: String,
     builder: Builder,
+    machine: file::Machine,
     /// `None` where no way into the cluster is known: then only images of a registry run there.
     delivery: Result<Delivery, DeliveryError>,
     /// What was planned, by reference, so that looking at the files again is not needed.
     planned: Mutex<BTreeMap<String, Planned>>,
+}
+
+/// An image as it will be.
+#[derive(Clone, Debug)]
+enum Planned {
+    /// A base, with layers of the service's files and dependencies.
+    Layers(crate::image::Planned),
+    /// What the service's own file says.
+    File(file::Planned),
+}
+
+impl Planned {
+    fn reference(&self) -> &String {
+        match self {
+            Self::Layers(planned) => &planned.reference,
+            Self::File(planned) => &planned.reference,
+        }
+    }
+
+    fn built(&self) -> Option<&Built> {
+        match self {
+            Self::Layers(planned) => planned.built.as_ref(),
+            Self::File(planned) => planned.built.as_ref(),
+        }
+    }
+
+    fn set_built(&mut self, built: Built) {
+        match self {
+            Self::Layers(planned) => planned.built = Some(built),
+            Self::File(planned) => planned.built = Some(built),
+        }
+    }
 }
 
 /// What a workshop needs to know of its cluster and this machine.
@@ -47,6 +81,8 @@ pub struct Surroundings<'a> {
     pub cache: PathBuf,
     /// Runs programs.
     pub runner: Arc<dyn CommandRunner>,
+    /// Where and how the services' own files are built.
+    pub machine: file::Machine,
 }
 
 impl Workshop {
@@ -58,17 +94,21 @@ impl Workshop {
             architecture,
             cache,
             runner,
+            machine,
         } = surroundings;
         let delivery = delivery::for_cluster(kind, profile, runner.clone()).await;
         let mut sources: Vec<Arc<dyn BaseSource>> = vec![Arc::new(LocalLayout)];
+        sources.push(Arc::new(LocalStore::new(machine.store.clone())));
         if let Ok(delivery) = &delivery {
             sources.extend(delivery.base_sources());
         }
-        sources.push(Arc::new(Registry::new(Vec::new())));
+        let accounts = machine.accounts.clone();
+        sources.push(Arc::new(Registry::new(Vec::new(), accounts)));
         let builder = Builder::new(Cache::new(cache), runner, Bases::new(sources), architecture);
         Self {
             architecture: architecture.to_owned(),
             builder,
+            machine,
             delivery,
             planned: Mutex::default(),
         }
@@ -86,23 +126,53 @@ impl Workshop {
         let Some((build, source)) = recipe(service) else {
             return Ok(None);
         };
+        let planned = match &build.file {
+            Some(file) => self.plan_file(service, &source, file, developed).await?,
+            None => self.plan_layers(service, &source, build, developed).await?,
+        };
+        let build = ImageBuild {
+            reference: planned.reference().clone(),
+            built: planned.built().is_some(),
+        };
+        self.lock().insert(build.reference.clone(), planned);
+        Ok(Some(build))
+    }
+
+    async fn plan_layers(
+        &self,
+        service: &Service,
+        source: &Path,
+        build: &Build,
+        developed: Option<&str>,
+    ) -> Result<Planned, BuildError> {
         let rules = rules(service);
         let request = Request {
             service: service.name.as_str(),
-            source: &source,
+            source,
             build,
             rules: rules.as_ref(),
         };
-        let mut planned = self.builder.plan(request).await?;
-        if let Some(kept) = developed.and_then(|runs| self.builder.kept(&planned, runs)) {
-            planned = kept;
-        }
-        let build = ImageBuild {
-            reference: planned.reference.clone(),
-            built: planned.built.is_some(),
+        let planned = self.builder.plan(request).await?;
+        let kept = developed.and_then(|runs| self.builder.kept(&planned, runs));
+        Ok(Planned::Layers(kept.unwrap_or(planned)))
+    }
+
+    async fn plan_file(
+        &self,
+        service: &Service,
+        source: &Path,
+        file: &BuildFile,
+        developed: Option<&str>,
+    ) -> Result<Planned, BuildError> {
+        let (name, builder) = (service.name.as_str(), &self.builder);
+        let failed = |source| of_file(service, source);
+        let planned = self.machine.plan(builder, name, source, file).await;
+        let planned = planned.map_err(failed)?;
+        let kept = match developed {
+            Some(runs) => self.machine.kept(builder, &planned, runs).await,
+            None => Ok(None),
         };
-        self.lock().insert(planned.reference.clone(), planned);
-        Ok(Some(build))
+        Ok(Planned::File(kept.map_err(failed)?.unwrap_or(planned)))
     }
 
     /// Whether all nodes have an image that was planned.
@@ -110,7 +180,7 @@ impl Workshop {
         let built = self
             .lock()
             .get(reference)
-            .and_then(|planned| planned.built.clone());
+            .and_then(|planned| planned.built().cloned());
         match (&self.delivery, built) {
             (Ok(delivery), Some(built)) => delivery.has(&built).await,
             // Without a way to the nodes there is nobody to ask; delivering says why.
@@ -135,29 +205,27 @@ impl Workshop {
         progress: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Built, Failure> {
         let report = |sign: Progress| progress(in_words(sign));
-        let planned = self.lock().get(reference).cloned();
-        let built = if let Some(planned) = planned {
-            self.builder.build(planned, &report).await
-        } else {
-            let (build, source) = recipe(service).ok_or(NoRecipe)?;
-            let rules = rules(service);
-            let request = Request {
-                service: service.name.as_str(),
-                source: &source,
-                build,
-                rules: rules.as_ref(),
-            };
-            self.builder.image(request, &report).await
+        if !self.lock().contains_key(reference) {
+            let planned = self.plan(service, None).await.map_err(failure)?;
+            let planned = planned.ok_or(NoRecipe)?;
+            if planned.reference != reference {
+                return Err(Failure::from(ChangedMeanwhile));
+            }
+        }
+        let planned = self.lock().get(reference).cloned().ok_or(NoRecipe)?;
+        let built = match planned {
+            Planned::Layers(planned) => self.builder.build(planned, &report).await,
+            Planned::File(planned) => {
+                let built = self.machine.build(&self.builder, &planned, &report).await;
+                built.map_err(|source| of_file(service, source))
+            }
         };
-        let built = built.map_err(|error| Failure {
-            hint: joined(&error.hints()),
-            error: error.into(),
-        })?;
+        let built = built.map_err(failure)?;
         if built.reference() != reference {
             return Err(Failure::from(ChangedMeanwhile));
         }
         if let Some(planned) = self.lock().get_mut(reference) {
-            planned.built = Some(built.clone());
+            planned.set_built(built.clone());
         }
         Ok(built)
     }
@@ -207,6 +275,20 @@ impl Images for Workshop {
             progress(format!("{}: {how}, {} bytes", place.node, place.bytes));
         }
         Ok(())
+    }
+}
+
+fn of_file(service: &Service, source: FileError) -> BuildError {
+    BuildError::File {
+        service: service.name.to_string(),
+        source: Box::new(source),
+    }
+}
+
+fn failure(error: BuildError) -> Failure {
+    Failure {
+        hint: joined(&error.hints()),
+        error: error.into(),
     }
 }
 

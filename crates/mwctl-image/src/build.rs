@@ -11,6 +11,7 @@ mod accounts;
 mod copy;
 mod files;
 mod ignore;
+mod key;
 mod local;
 mod run;
 mod state;
@@ -32,6 +33,7 @@ use crate::reference::{InvalidReference, Reference};
 use crate::store::{Record, Store, StoreError};
 
 pub use accounts::UnknownAccount;
+pub use key::{Key, key};
 pub use run::{Containers, Outside};
 
 /// What is told of a build.
@@ -182,6 +184,11 @@ impl StepError {
 }
 
 impl BuildError {
+    fn context(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Context { path, source }
+    }
+
     /// What to type next.
     pub fn hints(&self) -> Vec<String> {
         match self {
@@ -280,10 +287,7 @@ impl<'a> Build<'a> {
 
     fn shared(&'a self) -> Result<Shared<'a>, BuildError> {
         let local = Local::open(self.store, self.context);
-        let local = local.map_err(|source| BuildError::Context {
-            path: self.context.to_path_buf(),
-            source,
-        })?;
+        let local = local.map_err(BuildError::context(self.context))?;
         let mut images = BTreeMap::new();
         for name in self.plan.images() {
             images.insert(name.to_owned(), base(self.store, name)?);

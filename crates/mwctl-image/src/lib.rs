@@ -6,7 +6,7 @@
 //! registry ─────registry─┴─→ blobs ──layer::unpack──→ layers ──Store::resolve──→ Image
 //!                                                       ↑          this machine ──→ Image
 //! Blubber file ──blubber──┐                             │
-//! Dockerfile ──dockerfile─┴─→ plan::Plan ──────build────┘
+//! Dockerfile ──dockerfile─┴recipe→ plan::Plan ─build────┘
 //! ```
 //!
 //! An [`Image`] is a list of folders that are mounted as they lie. Knows no Kubernetes and no
@@ -28,6 +28,7 @@ pub mod oci;
 mod owners;
 mod parallel;
 pub mod plan;
+pub mod recipe;
 mod reference;
 mod registry;
 mod store;

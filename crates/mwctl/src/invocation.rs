@@ -13,6 +13,9 @@ use mwctl_engine::cluster::{Found, Places, find};
 use mwctl_engine::command::{CommandRunner, ProcessRunner};
 use mwctl_engine::develop::link::Identity;
 use mwctl_engine::embedded::Clusters;
+use mwctl_engine::image::file::Machine;
+use mwctl_engine::images::Credentials;
+use mwctl_engine::images::build::Outside;
 use mwctl_engine::kube::Cluster;
 use mwctl_engine::workshop::{Surroundings, Workshop};
 use mwctl_engine::workspace::{self, Asked, Load, Workspace};
@@ -22,6 +25,13 @@ use crate::env::{self, Environment};
 use crate::error::CommandError;
 use crate::interrupt::Interrupt;
 use crate::ui::Ui;
+
+/// Where most systems keep the certificates that they trust.
+const CERTIFICATES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+];
 
 /// One run.
 pub(crate) struct Invocation {
@@ -49,6 +59,15 @@ impl Invocation {
     /// Runs external programs with the user's environment.
     pub(crate) fn runner() -> Arc<dyn CommandRunner> {
         Arc::new(ProcessRunner::new())
+    }
+
+    /// What programs that build images see of this machine.
+    pub(crate) fn outside(&self) -> Outside {
+        let certificates = CERTIFICATES.iter().map(PathBuf::from);
+        Outside {
+            certificates: certificates.into_iter().find(|path| path.is_file()),
+            variables: self.environment.network.clone(),
+        }
     }
 
     /// The stack of the folder.
@@ -220,6 +239,11 @@ impl Invocation {
             architecture: &architecture,
             cache: self.cache(),
             runner: Self::runner(),
+            machine: Machine {
+                store: self.environment.image_store.clone(),
+                outside: self.outside(),
+                accounts: Credentials::new(self.environment.accounts.clone()),
+            },
         })
         .await;
         Ok(Target { cluster, workshop })

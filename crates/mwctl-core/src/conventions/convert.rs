@@ -10,7 +10,7 @@ use super::defaults;
 use super::node::{Node, escape};
 use super::wire;
 use crate::model::{
-    Build, ConfigFile, Image, Secret, SecretSource, Service, Source, Volume, VolumeKind,
+    Build, BuildFile, ConfigFile, Image, Secret, SecretSource, Service, Source, Volume, VolumeKind,
 };
 use crate::name::ServiceName;
 
@@ -179,9 +179,36 @@ fn build_of(wire: wire::Build, check: &mut Check<'_>) -> Build {
         .directory
         .unwrap_or_else(|| defaults::DIRECTORY.to_owned());
     check.absolute(&format!("{at}/directory"), &directory);
-    match &wire.base {
-        Some(base) => container::image_reference(&format!("{at}/base"), base, check),
-        None => check.fail(at, "`build` lacks `base`"),
+    match (&wire.base, &wire.file) {
+        (Some(base), _) => container::image_reference(&format!("{at}/base"), base, check),
+        (None, Some(_)) => {}
+        (None, None) => check.hinted(
+            at,
+            "`build` lacks `base`",
+            Some("name a base, or the `file` that says how the image is built".to_owned()),
+        ),
+    }
+    let arguments = variables(&format!("{at}/arguments"), wire.arguments, check);
+    let file = wire.file.map(|path| {
+        check.relative(&format!("{at}/file"), &path);
+        BuildFile {
+            path,
+            variant: wire.variant.clone(),
+            arguments: arguments.clone(),
+        }
+    });
+    if file.is_none() && (wire.variant.is_some() || !arguments.is_empty()) {
+        let key = if wire.variant.is_some() {
+            "variant"
+        } else {
+            "arguments"
+        };
+        let message = format!("`{key}` says something only of a `file`, and there is none");
+        check.hinted(
+            &format!("{at}/{key}"),
+            message,
+            Some("name it: `file: Dockerfile`".to_owned()),
+        );
     }
     let user = wire.user.map_or(defaults::USER.to_owned(), |it| it.0);
     let owner = wire.owner.map_or(defaults::OWNER.to_owned(), |it| it.0);
@@ -196,6 +223,7 @@ fn build_of(wire: wire::Build, check: &mut Check<'_>) -> Build {
         dependencies: wire
             .dependencies
             .map(|it| work::dependencies(&format!("{at}/dependencies"), it, check)),
+        file,
     }
 }
 

@@ -111,6 +111,7 @@ fn mathoid() -> Service {
     mathoid.version = Some("0.7.6".to_owned());
     mathoid.source = Source::Path(PathBuf::from("mathoid"));
     mathoid.image = Image::Build(Build {
+        file: None,
         base: "mwctl.local/base:1".to_owned(),
         directory: "/srv/service".to_owned(),
         user: 900,

@@ -40,12 +40,7 @@ impl LocalStore {
         &self,
         act: impl FnOnce(&Store) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        let folder = self.folder.clone();
-        let act = move || act(&Store::open(&folder, Owners::of_process())?);
-        match tokio::task::spawn_blocking(act).await {
-            Ok(done) => done,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
+        local::with(&self.folder, act).await
     }
 }
 
@@ -141,19 +136,10 @@ impl BaseSource for LocalStore {
             return Ok(false);
         };
         let target = into.to_owned();
-        let copied = self.with(move |store| match store.archive(&digest) {
-            None => Ok(false),
-            Some(archive) => match std::fs::copy(&archive, &target) {
-                Ok(_) => Ok(true),
-                // It was collected in between.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-                Err(source) => Err(StoreError::Io {
-                    path: archive,
-                    source,
-                }),
-            },
-        });
-        copied.await.map_err(|error| self.unread(error))
+        let written = self.with(move |store| store.write_archive(&digest, &target));
+        written
+            .await
+            .map_err(|error: StoreError| self.unread(error))
     }
 }
 

@@ -10,7 +10,8 @@ use std::path::Path;
 use serde_json::json;
 
 use super::base::Base;
-use super::builder::{Built, chains};
+use super::builder::chains;
+use super::built::Built;
 use super::cache::Cache;
 use super::document::{BlobDescriptor, sorted};
 

@@ -32,6 +32,8 @@ pub struct Base {
     pub architecture: String,
     /// Its configuration as it was found.
     pub config: String,
+    /// Its manifest as it was found.
+    pub manifest: String,
 }
 
 /// What an image does by itself.
@@ -115,6 +117,7 @@ impl Base {
                 .unwrap_or_default()
                 .to_owned(),
             config: String::from_utf8_lossy(config).into_owned(),
+            manifest: String::from_utf8_lossy(manifest).into_owned(),
         })
     }
 

@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use mwctl_core::develop::Rules;
 use mwctl_core::model::Build;
-use serde::{Deserialize, Serialize};
 
 use super::SOURCE_FILES;
 use super::archive::{self, Archive};
-use super::base::{Base, BaseError, Bases, Defaults};
+use super::base::{Base, BaseError, Bases};
+use super::built::Built;
 use super::cache::Cache;
 use super::dependencies::{self, InstallError};
 use super::document::{self, BlobDescriptor, CONFIG, MANIFEST, chain};
 use super::exclude::{Exclude, InvalidPattern};
+use super::file::FileError;
 use super::files::{self, Content, ReadSource, SourceFile};
 use super::key;
 use super::layer::{self, Entry, PackError, What};
@@ -54,50 +55,6 @@ pub struct Planned {
     files: Vec<SourceFile>,
     dependencies: Option<(String, Vec<(String, blake3::Hash)>)>,
     foundation: Option<String>,
-}
-
-/// An image in the cache.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Built {
-    /// The image: its reference, digest, layers and configuration.
-    pub image: Base,
-    /// What it is built upon; its lowest layers are this one's.
-    pub base: Base,
-    /// The manifest's blob.
-    pub manifest: BlobDescriptor,
-    /// The configuration's blob.
-    pub config: BlobDescriptor,
-    dependencies: Option<String>,
-    #[serde(default)]
-    foundation: Option<String>,
-}
-
-impl Built {
-    /// Its reference, as pods name it.
-    pub fn reference(&self) -> &str {
-        &self.image.reference
-    }
-
-    /// The layers that this build put on its base.
-    pub fn own_layers(&self) -> &[BlobDescriptor] {
-        &self.image.layers[self.base.layers.len()..]
-    }
-
-    /// The files and folders of the cache that it needs.
-    pub(super) fn parts(&self, cache: &Cache) -> Vec<PathBuf> {
-        let blobs = self.own_layers().iter();
-        let blobs = blobs.chain([&self.manifest, &self.config]);
-        let kept = self.dependencies.iter();
-        blobs
-            .map(|blob| cache.blob(&blob.digest))
-            .chain(kept.map(|key| dependencies::folder(cache, key)))
-            .collect()
-    }
-
-    /// The command, user and directory that it runs with by itself.
-    pub fn defaults(&self) -> Defaults {
-        self.image.defaults()
-    }
 }
 
 /// Why there is no image.
@@ -143,6 +100,14 @@ pub enum BuildError {
         /// Why.
         source: PackError,
     },
+    /// Its file can't be built.
+    #[error("cannot build the image of `{service}`")]
+    File {
+        /// The service.
+        service: String,
+        /// Why.
+        source: Box<FileError>,
+    },
     /// The cache can't be used.
     #[error("cannot use the cache for the image of `{service}`")]
     Cache {
@@ -159,6 +124,7 @@ impl BuildError {
         match self {
             Self::Base { source, .. } => source.hints(),
             Self::Dependencies { source, .. } => source.hints(),
+            Self::File { source, .. } => source.hints(),
             _ => Vec::new(),
         }
     }
@@ -212,6 +178,16 @@ impl Builder {
         let note = self.cache.folder("bases").join(self.base_note(reference));
         // Nothing to forget is as good.
         drop(std::fs::remove_file(note));
+    }
+
+    /// What an image that was built from a file is built upon, as it was noted.
+    pub(super) fn foundation(&self, reference: &str) -> Option<String> {
+        self.cache.note("foundations", &foundation_note(reference))
+    }
+
+    pub(super) fn set_foundation(&self, reference: &str, foundation: &str) -> io::Result<()> {
+        let note = foundation_note(reference);
+        self.cache.set_note("foundations", &note, &foundation)
     }
 
     fn base_note(&self, reference: &str) -> String {
@@ -373,6 +349,10 @@ fn look(
         files,
         dependencies,
     })
+}
+
+fn foundation_note(reference: &str) -> String {
+    blake3::hash(reference.as_bytes()).to_hex()[..24].to_owned()
 }
 
 /// The reference of a service's image.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::builder::Built;
+use super::built::Built;
 use super::cache::Cache;
 
 /// How many images of a service stay: enough to go back and forth between a few branches.

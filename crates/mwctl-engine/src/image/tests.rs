@@ -39,6 +39,7 @@ impl Bench {
         let bench = Self {
             runner: Arc::new(ScriptedRunner::new().doing(INSTALL, npm)),
             build: Build {
+                file: None,
                 base: format!("oci-layout:{}", folder.path().join("base").display()),
                 directory: "/srv/service".to_owned(),
                 user: 1000,

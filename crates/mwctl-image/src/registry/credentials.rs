@@ -43,7 +43,8 @@ impl Credentials {
         Self { files }
     }
 
-    pub(super) async fn get(&self, registry: &str) -> RegistryAuth {
+    /// What opens a registry: an account, or nothing.
+    pub async fn get(&self, registry: &str) -> RegistryAuth {
         for file in &self.files {
             let Ok(text) = std::fs::read_to_string(file) else {
                 continue;

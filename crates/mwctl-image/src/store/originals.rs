@@ -1,10 +1,12 @@
 //! Images as they came: the documents and archives that others build upon.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::Path;
 
-use super::{Store, StoreError};
+use super::{Name, Store, StoreError};
 use crate::digest::Digest;
 use crate::host;
+use crate::layer::pack;
 use crate::reference::Reference;
 
 /// The documents of an image, byte for byte.
@@ -33,8 +35,28 @@ impl Store {
         }))
     }
 
-    /// Where the archive of a layer lies, if it is here. Collection may remove it at any time.
-    pub fn archive(&self, digest: &Digest) -> Option<PathBuf> {
-        self.has_blob(digest).then(|| self.blob(digest))
+    /// Writes the archive of a layer into a file: the one it came in, or, of a layer that was made
+    /// here, a new one of the same digest. `false` where the layer isn't here. Blocks.
+    pub fn write_archive(&self, digest: &Digest, into: &Path) -> Result<bool, StoreError> {
+        let _using = self.using()?;
+        if self.has_blob(digest) {
+            let blob = self.blob(digest);
+            fs::copy(&blob, into).map_err(StoreError::io(&blob))?;
+            return Ok(true);
+        }
+        // What was made here has no archive yet, and is called as its plain one.
+        let Some(folder) = self.layer(&Name::of_content(digest), digest.as_str())? else {
+            return Ok(false);
+        };
+        let file = fs::File::create(into).map_err(StoreError::io(into))?;
+        let file = std::io::BufWriter::with_capacity(1 << 18, file);
+        let packed = pack(&folder, self.owners, 0, file).map_err(StoreError::Pack)?;
+        if packed.diff_id != *digest {
+            return Err(StoreError::Damaged {
+                digest: digest.clone(),
+                found: packed.diff_id,
+            });
+        }
+        Ok(true)
     }
 }

@@ -4,9 +4,8 @@ mod recipe;
 mod told;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use mwctl_engine::images::build::{self, BuildError, Containers, Outside};
+use mwctl_engine::images::build::{self, BuildError, Containers};
 use mwctl_engine::images::plan::Plan;
 use mwctl_engine::images::{HOST, InvalidReference, Reference, Store};
 
@@ -16,13 +15,6 @@ use crate::args::Build;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::invocation::Invocation;
-
-/// Where most systems keep the certificates that they trust.
-const CERTIFICATES: [&str; 3] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-];
 
 pub(super) async fn run(run: &Invocation, arguments: &Build) -> Result<Exit, CommandError> {
     let given = given(&arguments.arguments)?;
@@ -38,7 +30,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Build) -> Result<Exit, Com
     if arguments.explain {
         return told::explain(run, store, plan, recipe.context, given).await;
     }
-    let containers = containers(run);
+    let containers = Containers::new(run.outside());
     let (ui, cancel) = (run.ui.clone(), run.interrupt.finish.clone());
     let made = image::blocking(move || {
         let build = build::Build {
@@ -85,14 +77,6 @@ async fn bases(
         }
     }
     Ok(())
-}
-
-fn containers(run: &Invocation) -> Containers {
-    let certificates = CERTIFICATES.iter().map(PathBuf::from);
-    Containers::new(Outside {
-        certificates: certificates.into_iter().find(|path| path.is_file()),
-        variables: run.environment.network.clone(),
-    })
 }
 
 fn failed(error: BuildError) -> CommandError {

@@ -68,6 +68,13 @@ pub(super) fn develop(
             }
         }
     }
+    // Another file builds another image, which no copied file can replace.
+    let mut rebuild = wire.rebuild;
+    rebuild.extend(
+        build
+            .and_then(|build| build.file.as_ref())
+            .map(|file| globset::escape(&file.path)),
+    );
     let exclude = wire
         .exclude
         .unwrap_or_else(|| build.map(|it| it.exclude.clone()).unwrap_or_default());
@@ -87,7 +94,7 @@ pub(super) fn develop(
         exclude,
         dependencies,
         restart,
-        rebuild: wire.rebuild,
+        rebuild,
         command: super::words(wire.command),
         environment: super::variables("/develop/environment", wire.environment, check),
         in_place: wire.in_place,

@@ -37,10 +37,19 @@ pub(crate) struct Container {
     pub(crate) read_only: Option<bool>,
 }
 
-/// How the service's image is made: a base, and one layer of its files and dependencies.
+/// How the service's image is made: a base, and one layer of its files and dependencies; or what a
+/// Dockerfile or Blubber file says (`file`).
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Build {
+    /// A Dockerfile or Blubber file of the service, as in `Dockerfile` or `.pipeline/blubber.yaml`:
+    /// the image is what it says, and `base`, `environment`, `exclude` and `dependencies` have no
+    /// say in it.
+    pub(crate) file: Option<String>,
+    /// Which of the file's stages or variants is built. Default: the last stage, or `production`.
+    pub(crate) variant: Option<String>,
+    /// Values of the file's arguments.
+    pub(crate) arguments: BTreeMap<String, Scalar>,
     /// The base image.
     pub(crate) base: Option<String>,
     /// The absolute directory in the image that the files go to. Default: `/srv/app`.

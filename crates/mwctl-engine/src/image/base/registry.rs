@@ -1,12 +1,12 @@
-//! Images in a registry, anonymously.
+//! Images in a registry.
 
 use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use mwctl_image::Credentials;
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::manifest::OciDescriptor;
-use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
 use serde_json::Value;
 
@@ -24,6 +24,7 @@ const ACCEPTED: [&str; 4] = [
 #[derive(Clone)]
 pub struct Registry {
     client: Client,
+    accounts: Credentials,
 }
 
 impl std::fmt::Debug for Registry {
@@ -34,7 +35,7 @@ impl std::fmt::Debug for Registry {
 
 impl Registry {
     /// Speaks HTTPS to all registries but those in `plain`, as `localhost:5000`.
-    pub fn new(plain: Vec<String>) -> Self {
+    pub fn new(plain: Vec<String>, accounts: Credentials) -> Self {
         crate::tls::install_provider();
         let config = ClientConfig {
             protocol: ClientProtocol::HttpsExcept(plain),
@@ -45,6 +46,7 @@ impl Registry {
         };
         Self {
             client: Client::new(config),
+            accounts,
         }
     }
 }
@@ -81,9 +83,10 @@ impl BaseSource for Registry {
             return Ok(None);
         }
         let image = parse(reference)?;
+        let account = self.accounts.get(image.resolve_registry()).await;
         let fetch = async |image: &Reference| {
             self.client
-                .pull_manifest_raw(image, &RegistryAuth::Anonymous, &ACCEPTED)
+                .pull_manifest_raw(image, &account, &ACCEPTED)
                 .await
                 .map_err(failed(reference))
         };
@@ -124,8 +127,8 @@ impl BaseSource for Registry {
         }
         let image = parse(&base.reference)?;
         let registry = image.resolve_registry();
-        let anonymous = RegistryAuth::Anonymous;
-        self.client.store_auth_if_needed(registry, &anonymous).await;
+        let account = self.accounts.get(registry).await;
+        self.client.store_auth_if_needed(registry, &account).await;
         let file = tokio::fs::File::create(into)
             .await
             .map_err(|source| BaseError::io(into, source))?;

@@ -5,20 +5,12 @@ use std::path::{Path, PathBuf};
 
 use mwctl_core::problem::{Location, Problem};
 use mwctl_engine::images::blubber::{Blubber, Policy};
-use mwctl_engine::images::dockerfile;
 use mwctl_engine::images::plan::{self, Plan};
+use mwctl_engine::images::recipe::{self, FILES};
 
 use crate::args::Build;
 use crate::error::CommandError;
 use crate::invocation::{Invocation, service};
-
-/// Where a folder has its description, the first that is there.
-const FILES: [&str; 4] = [
-    ".pipeline/blubber.yaml",
-    "blubber.yaml",
-    "Dockerfile",
-    "Containerfile",
-];
 
 /// What is built.
 pub(super) struct Recipe {
@@ -82,34 +74,20 @@ impl Recipe {
         arguments: &Build,
         given: &BTreeMap<String, String>,
     ) -> Result<(Plan, String), CommandError> {
-        let is_yaml = self
-            .file
-            .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if !is_yaml {
-            let target = arguments.variant.as_deref();
-            let plan = dockerfile::plan(&self.text, target, given);
-            let plan = plan.map_err(|problems| self.problems(problems))?;
-            let name = plan.stages.last().map(|stage| stage.name.clone());
-            // The stages of a file without names have numbers, which say nothing.
-            let name = name.filter(|name| name.parse::<usize>().is_err());
-            return Ok((plan, name.unwrap_or_else(|| "image".to_owned())));
-        }
-        let blubber = Blubber::read(&self.text).map_err(|problems| self.problems(problems))?;
         if let Some(policy) = &arguments.policy {
+            if !recipe::is_blubber(&self.file) {
+                let file = self.file.display();
+                let message = format!("a policy is for Blubber files, and `{file}` is none");
+                return Err(CommandError::usage(message));
+            }
+            let blubber = Blubber::read(&self.text).map_err(|it| self.problems(it))?;
             keep(policy, &blubber)?;
         }
-        let variants = blubber.variants();
-        let usual = ["production", "test"].into_iter();
-        let usual = usual.chain(variants.first().copied());
-        let mut usual = usual.filter(|name| variants.contains(name));
-        let wanted = arguments.variant.as_deref().or_else(|| usual.next());
-        let name = wanted.unwrap_or("production");
-        let plan = blubber.plan(name).map_err(|error| {
-            let known = error.known.join(", ");
-            CommandError::usage(error).hint(format!("its variants are: {known}"))
-        })?;
-        Ok((plan, name.to_owned()))
+        let variant = arguments.variant.as_deref();
+        let recipe = recipe::read(&self.file, &self.text, variant, given);
+        let recipe = recipe.map_err(|problems| self.problems(problems))?;
+        let variant = recipe.variant.unwrap_or_else(|| "image".to_owned());
+        Ok((recipe.plan, variant))
     }
 
     fn problems(&self, problems: Vec<plan::Problem>) -> CommandError {

@@ -1,0 +1,300 @@
+//! Images that a service's own Dockerfile or Blubber file describes, built in this machine's store.
+//!
+//! What the file means and how its steps are made is `mwctl-image`'s work. Here it gets a name
+//! before it is built, its bases, and the form in which images are delivered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mwctl_core::model::BuildFile;
+use mwctl_image::build::{Build, Containers, Outside, Told, key};
+use mwctl_image::plan::{Plan, Problem};
+use mwctl_image::{
+    Credentials, ImportError, ImportOptions, InvalidReference, Originals, Reference, Store,
+    StoreError, recipe,
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::base::{Base, BaseError};
+use super::builder::Builder;
+use super::built::Built;
+use super::key::tag;
+use super::local;
+use crate::progress::{Progress, Report, Step};
+
+/// What builds of files need of this machine.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// The folder of the store that images are built in.
+    pub store: PathBuf,
+    /// What the programs that a file runs see of this machine.
+    pub outside: Outside,
+    /// Where registries' accounts are looked up.
+    pub accounts: Credentials,
+}
+
+/// An image of a file as it will be.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// Its reference: `mwctl.local/<service>:<key>`.
+    pub reference: String,
+    /// The image, if it was built before and is still in the store.
+    pub built: Option<Built>,
+    /// The name of all that a developed container can't take over from the checkout.
+    pub(crate) foundation: String,
+    plan: Plan,
+    context: PathBuf,
+    arguments: BTreeMap<String, String>,
+}
+
+/// Why there is no image of a file.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The file can't be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is wrong.
+    #[error("`{}` can't be built:\n{}", path.display(), listed(path, problems))]
+    Problems {
+        /// The file.
+        path: PathBuf,
+        /// All that is wrong with it.
+        problems: Vec<Problem>,
+    },
+    /// A base's name is none.
+    #[error(transparent)]
+    Name(#[from] InvalidReference),
+    /// A base can't be found.
+    #[error(transparent)]
+    Base(#[from] BaseError),
+    /// A base can't be brought into the store.
+    #[error("this machine's image store doesn't take the base")]
+    Import(#[source] ImportError),
+    /// It can't be built.
+    #[error(transparent)]
+    Build(#[from] mwctl_image::build::BuildError),
+    /// The store can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The cache can't be used.
+    #[error("cannot use the cache")]
+    Cache(#[source] io::Error),
+}
+
+fn listed(path: &Path, problems: &[Problem]) -> String {
+    let lines = problems.iter().map(|problem| {
+        let place = match problem.line {
+            0 => String::new(),
+            line => format!("{}:{line}: ", path.display()),
+        };
+        let hint = problem.hint.as_ref();
+        let hint = hint.map_or_else(String::new, |hint| format!(" ({hint})"));
+        format!("  {place}{}{hint}", problem.message)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+impl FileError {
+    /// What to type next.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Base(error) => error.hints(),
+            Self::Import(error) => error.hints(),
+            Self::Build(error) => error.hints(),
+            Self::Store(error) => error.hints(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Machine {
+    /// Says what the image will be: reads the files, builds and fetches nothing.
+    pub(crate) async fn plan(
+        &self,
+        builder: &Builder,
+        service: &str,
+        source: &Path,
+        file: &BuildFile,
+    ) -> Result<Planned, FileError> {
+        let path = source.join(&file.path);
+        let text = std::fs::read_to_string(&path).map_err(|source| FileError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        let variant = file.variant.as_deref();
+        let read = recipe::read(&path, &text, variant, &file.arguments);
+        let plan = read
+            .map_err(|problems| FileError::Problems { path, problems })?
+            .plan;
+        let mut bases = BTreeMap::new();
+        for name in plan.images() {
+            let reference = Reference::parse(name)?;
+            let digest =
+                match local::with(&self.store, move |store| store.record(&reference)).await? {
+                    Some(record) => record.manifest.to_string(),
+                    None => builder.base(name).await?.digest,
+                };
+            bases.insert(name.to_owned(), digest);
+        }
+        let (plan_, context) = (plan.clone(), source.to_path_buf());
+        let arguments = file.arguments.clone();
+        let key = local::with(&self.store, move |store| {
+            key(store, &plan_, &context, &arguments, &bases)
+        });
+        let key = key.await.map_err(FileError::Build)?;
+        let reference = format!("mwctl.local/{service}:{}", tag(&key.whole));
+        let built = self.built(builder, &reference).await?;
+        Ok(Planned {
+            reference,
+            built,
+            foundation: key.foundation,
+            plan,
+            context: source.to_path_buf(),
+            arguments: file.arguments.clone(),
+        })
+    }
+
+    /// The image that a developed container `runs`, if what was planned differs from it only in what
+    /// such a container takes over from the checkout by itself.
+    pub(crate) async fn kept(
+        &self,
+        builder: &Builder,
+        planned: &Planned,
+        runs: &str,
+    ) -> Result<Option<Planned>, FileError> {
+        let same = builder.foundation(runs).as_deref() == Some(planned.foundation.as_str());
+        if !same {
+            return Ok(None);
+        }
+        let built = self.built(builder, runs).await?;
+        Ok(built.map(|built| Planned {
+            reference: runs.to_owned(),
+            built: Some(built),
+            ..planned.clone()
+        }))
+    }
+
+    /// Builds the image, unless it is there. A build that nobody waits for any more ends.
+    pub(crate) async fn build(
+        &self,
+        builder: &Builder,
+        planned: &Planned,
+        report: Report<'_>,
+    ) -> Result<Built, FileError> {
+        if let Some(built) = &planned.built {
+            return Ok(built.clone());
+        }
+        self.fetch(builder, &planned.plan, report).await?;
+        let name = Reference::parse(&planned.reference)?;
+        let cancel = CancellationToken::new();
+        let _ends_with_us = cancel.clone().drop_guard();
+        let containers = Containers::new(self.outside.clone());
+        // the build's threads --what happens--> report
+        let (told_tx, mut told_rx) = mpsc::unbounded_channel();
+        let work = planned.clone();
+        let make = local::with(&self.store, move |store| {
+            let build = Build {
+                store,
+                plan: &work.plan,
+                context: &work.context,
+                arguments: &work.arguments,
+                containers: Some(&containers),
+                cancel: &cancel,
+                report: &|told| {
+                    // Nobody listens to a build that is being ended.
+                    let _nobody_listens = told_tx.send(told);
+                },
+            };
+            build.make(&name).map(drop)
+        });
+        let listen = async {
+            while let Some(told) = told_rx.recv().await {
+                if let Some(sign) = sign(told) {
+                    report(sign);
+                }
+            }
+        };
+        let (made, ()) = tokio::join!(make, listen);
+        made.map_err(FileError::Build)?;
+        builder
+            .set_foundation(&planned.reference, &planned.foundation)
+            .map_err(FileError::Cache)?;
+        let built = self.built(builder, &planned.reference).await?;
+        built.ok_or_else(|| StoreError::NoImage(planned.reference.clone()).into())
+    }
+
+    /// Brings the bases that aren't in the store into it, from wherever they were found.
+    async fn fetch(
+        &self,
+        builder: &Builder,
+        plan: &Plan,
+        report: Report<'_>,
+    ) -> Result<(), FileError> {
+        for name in plan.images() {
+            let reference = Reference::parse(name)?;
+            let wanted = reference.clone();
+            let there = local::with(&self.store, move |store| store.record(&wanted));
+            if there.await?.is_some() {
+                continue;
+            }
+            let step = Step::start(report, format!("fetch {reference}"));
+            let base = builder.base(name).await?;
+            let cache = builder.cache();
+            let base = Built::whole(base);
+            base.keep(cache).map_err(FileError::Cache)?;
+            let place = cache.workspace().map_err(FileError::Cache)?;
+            let archive = place.path().join("base.tar");
+            builder.archive(&base, &BTreeSet::new(), &archive).await?;
+            let options = ImportOptions {
+                name: Some(reference),
+                architecture: base.image.architecture,
+            };
+            let import = move |store: &Store| store.import(&archive, &options).map(drop);
+            local::with(&self.store, import)
+                .await
+                .map_err(FileError::Import)?;
+            step.finish();
+        }
+        Ok(())
+    }
+
+    /// An image of the store in the form in which images are delivered.
+    async fn built(&self, builder: &Builder, reference: &str) -> Result<Option<Built>, FileError> {
+        let name = Reference::parse(reference)?;
+        let found = local::with(&self.store, move |store| store.originals(&name)).await;
+        let Some(Originals { manifest, config }) = found? else {
+            return Ok(None);
+        };
+        let image = Base::new(reference, &manifest, &config)?;
+        let built = Built::whole(image);
+        built.keep(builder.cache()).map_err(FileError::Cache)?;
+        Ok(Some(built))
+    }
+}
+
+/// What is said of a step, if anything: steps that were known need no words.
+fn sign(told: Told) -> Option<Progress> {
+    Some(match told {
+        Told::Begins { stage, step, .. } => Progress::Started {
+            what: format!("{stage}: {step}"),
+        },
+        Told::Output { line, .. } => Progress::Line { text: line },
+        Told::Done { cached: true, .. } => return None,
+        Told::Done {
+            stage,
+            step,
+            milliseconds,
+            ..
+        } => Progress::Finished {
+            what: format!("{stage}: {step}"),
+            milliseconds,
+        },
+    })
+}

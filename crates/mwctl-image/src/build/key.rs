@@ -1,0 +1,135 @@
+//! Names of builds, made of all that has a say in them, before anything is made.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use super::BuildError;
+use super::local::Local;
+use super::state::Inputs;
+use crate::plan::Plan;
+use crate::store::Store;
+
+/// What is in a folder that is built and makes no image a new one: what git keeps for itself, which
+/// looking at the folder changes, and mwctl's own description, which says how the image is run.
+const ASIDE: [&str; 2] = [".git", "mwctl.yaml"];
+
+/// The names of a build.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Key {
+    /// Of everything: equal ones build equal images.
+    pub whole: String,
+    /// Of everything but the folder's files: what a container that is developed can't take over
+    /// from the folder by itself.
+    pub foundation: String,
+}
+
+/// Names a build. `bases` has the digests of the images that the plan names. Reads the folder, of
+/// which only what is new, and blocks.
+pub fn key(
+    store: &Store,
+    plan: &Plan,
+    context: &Path,
+    arguments: &BTreeMap<String, String>,
+    bases: &BTreeMap<String, String>,
+) -> Result<Key, BuildError> {
+    let mut inputs = Inputs::default();
+    let steps = serde_json::to_string(plan).map_err(std::io::Error::from);
+    inputs.add("steps", steps.map_err(BuildError::context(context))?);
+    for (name, value) in arguments {
+        inputs.add(name, value);
+    }
+    for (name, digest) in bases {
+        inputs.add(name, digest);
+    }
+    let foundation = inputs.key("build");
+    let local = Local::open(store, context).map_err(BuildError::context(context))?;
+    let files = local.all().map_err(BuildError::context(context))?;
+    let mut inputs = Inputs::default();
+    for (path, data) in files {
+        let first = path.iter().next();
+        if first.is_some_and(|first| ASIDE.iter().any(|aside| first == *aside)) {
+            continue;
+        }
+        let hash = if data.is_dir() {
+            String::new()
+        } else {
+            local
+                .hash(&path, &data)
+                .map_err(BuildError::context(&path))?
+        };
+        let name = hex::encode(path.as_os_str().as_bytes());
+        inputs.add(name, format!("{:o} {hash}", data.mode()));
+    }
+    local.close();
+    Ok(Key {
+        whole: inputs.key(&foundation),
+        foundation,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::owners::Owners;
+
+    struct Bench(tempfile::TempDir);
+
+    impl Bench {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            fs::create_dir_all(folder.path().join("context/.git")).unwrap();
+            Self(folder)
+        }
+
+        fn file(&self, name: &str, content: &str) {
+            fs::write(self.0.path().join("context").join(name), content).unwrap();
+        }
+
+        fn key(&self, text: &str, base: &str) -> Key {
+            let store = Store::open(&self.0.path().join("store"), Owners::of_process()).unwrap();
+            let none = BTreeMap::new();
+            let plan = crate::dockerfile::plan(text, None, &none).unwrap();
+            let bases = BTreeMap::from([("base".to_owned(), base.to_owned())]);
+            key(&store, &plan, &self.0.path().join("context"), &none, &bases).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_file_makes_another_image_upon_the_same_foundation() {
+        let bench = Bench::new();
+        let text = "FROM base\nCOPY . .\n";
+        let empty = bench.key(text, "1");
+        bench.file("a", "1");
+        let one = bench.key(text, "1");
+        assert_ne!(one.whole, empty.whole);
+        assert_eq!(one.foundation, empty.foundation);
+        bench.file("a", "2");
+        assert_ne!(bench.key(text, "1").whole, one.whole);
+        bench.file("a", "1");
+        assert_eq!(bench.key(text, "1"), one);
+    }
+
+    #[test]
+    fn another_base_and_another_step_are_another_foundation() {
+        let bench = Bench::new();
+        let one = bench.key("FROM base\n", "1");
+        assert_ne!(bench.key("FROM base\n", "2").foundation, one.foundation);
+        let more = bench.key("FROM base\nENV A=1\n", "1");
+        assert_ne!(more.foundation, one.foundation);
+    }
+
+    #[test]
+    fn what_is_left_out_or_beside_the_point_changes_nothing() {
+        let bench = Bench::new();
+        bench.file(".dockerignore", "*.log\n");
+        let before = bench.key("FROM base\n", "1");
+        bench.file("x.log", "1");
+        bench.file(".git/index", "1");
+        bench.file("mwctl.yaml", "1");
+        assert_eq!(bench.key("FROM base\n", "1"), before);
+    }
+}
