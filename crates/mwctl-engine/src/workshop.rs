@@ -40,9 +40,9 @@ pub struct Workshop {
 #[derive(Clone, Debug)]
 enum Planned {
     /// A base, with layers of the service's files and dependencies.
-    Layers(crate::image::Planned),
+    Layers(Box<crate::image::Planned>),
     /// What the service's own file says.
-    File(file::Planned),
+    File(Box<file::Planned>),
 }
 
 impl Planned {
@@ -154,7 +154,7 @@ impl Workshop {
         };
         let planned = self.builder.plan(request).await?;
         let kept = developed.and_then(|runs| self.builder.kept(&planned, runs));
-        Ok(Planned::Layers(kept.unwrap_or(planned)))
+        Ok(Planned::Layers(Box::new(kept.unwrap_or(planned))))
     }
 
     async fn plan_file(
@@ -172,7 +172,8 @@ impl Workshop {
             Some(runs) => self.machine.kept(builder, &planned, runs).await,
             None => Ok(None),
         };
-        Ok(Planned::File(kept.map_err(failed)?.unwrap_or(planned)))
+        let kept = kept.map_err(failed)?;
+        Ok(Planned::File(Box::new(kept.unwrap_or(planned))))
     }
 
     /// Whether all nodes have an image that was planned.
@@ -214,7 +215,7 @@ impl Workshop {
         }
         let planned = self.lock().get(reference).cloned().ok_or(NoRecipe)?;
         let built = match planned {
-            Planned::Layers(planned) => self.builder.build(planned, &report).await,
+            Planned::Layers(planned) => self.builder.build(*planned, &report).await,
             Planned::File(planned) => {
                 let built = self.machine.build(&self.builder, &planned, &report).await;
                 built.map_err(|source| of_file(service, source))

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::catalogue::Catalogue;
 use super::convert;
 use super::facts::{self, Fact};
-use super::foreign::{self, Note, Said};
+use super::foreign::{self, Note, Said, Use};
 use super::layer::{self, Layer, Speaker};
 use super::members::{self, Member};
 use super::merge::{self, settled};
@@ -133,12 +133,15 @@ impl<'a> Maker<'a> {
         let layer = layer::merged(&above, &member.at);
         let named = member.convention.as_ref();
         let named = named.or_else(|| theirs.as_ref().and_then(|it| it.convention.as_ref()));
-        let mut said = if member.listed && !origin.stated {
-            Vec::new()
-        } else {
-            let folder = self.folder();
-            foreign::said(files, member.name.as_deref().or(folder.as_deref()))
+        let folder = self.folder();
+        let say = |taken_for| {
+            if member.listed && !origin.stated {
+                return Vec::new();
+            }
+            let name = member.name.as_deref().or(folder.as_deref());
+            foreign::said(files, name, taken_for)
         };
+        let mut said = say(Use::Base);
         let (convention, mut evidence) = match named {
             Some((name, _)) if self.catalogue.has(name) => (Some(name.clone()), Vec::new()),
             Some((name, at)) => {
@@ -156,6 +159,14 @@ impl<'a> Maker<'a> {
         let python = layers.iter().any(|layer| layer.speaker == python);
         let own = settled(&merge::merge(&below, &layer));
         let has = |pointer: &str| own.pointer(pointer).is_some();
+        let makes_no_image = |layers: &Node| {
+            let mut ways = ["/container/image", "/container/build/base"].into_iter();
+            ways.all(|way| layers.pointer(way).is_none())
+        };
+        if makes_no_image(&own) {
+            // Nobody else says what is in the image: it is built as its file says.
+            said = say(Use::Image);
+        }
         let bare = !origin.stated && has("/container/image") && !has("/develop") && !has("/test");
         if !bare && !files.is_there() {
             problems.push(missing(member, &origin.source));

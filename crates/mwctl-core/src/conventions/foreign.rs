@@ -53,6 +53,15 @@ impl Note {
     }
 }
 
+/// What a file that says how an image is built is taken for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Use {
+    /// A base, a directory and a command: the convention brings the service's files and dependencies.
+    Base,
+    /// The image itself, which is built as the file says.
+    Image,
+}
+
 /// What one file says about the service.
 #[derive(Clone, Debug)]
 pub(crate) struct Said {
@@ -384,11 +393,11 @@ pub(crate) fn port(text: &str) -> Option<u16> {
 
 /// Everything that the files of a repository say, the weakest first. Files that can't be read are
 /// problems of `files`.
-pub(crate) fn said(files: &Files<'_>, name: Option<&str>) -> Vec<Said> {
+pub(crate) fn said(files: &Files<'_>, name: Option<&str>, taken_for: Use) -> Vec<Said> {
     let mut all = Vec::new();
     all.extend(compose::said(files));
-    all.extend(docker::said(files));
-    all.extend(blubber::said(files));
+    all.extend(docker::said(files, taken_for));
+    all.extend(blubber::said(files, taken_for));
     all.extend(chart::said(files, name));
     all
 }

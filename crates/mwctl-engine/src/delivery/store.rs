@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use mwctl_image::digest::Digest;
-use mwctl_image::{ImportError, ImportOptions, Owners, Reference, Store, StoreError};
+use mwctl_image::{ImportError, ImportOptions, Reference, Store, StoreError};
 
 use super::{DeliveryError, ImageDelivery};
-use crate::image::{Base, BaseError, BaseSource, BlobDescriptor, Built, chain};
+use crate::image::{Base, BaseError, BaseSource, BlobDescriptor, Built, chain, local};
 
 /// The store of images of one user.
 #[derive(Clone)]

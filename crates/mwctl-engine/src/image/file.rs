@@ -221,8 +221,8 @@ impl Machine {
                 }
             }
         };
-        let (made, ()) = tokio::join!(make, listen);
-        made.map_err(FileError::Build)?;
+        let (done, ()) = tokio::join!(make, listen);
+        done.map_err(FileError::Build)?;
         builder
             .set_foundation(&planned.reference, &planned.foundation)
             .map_err(FileError::Cache)?;

@@ -12,7 +12,7 @@ use super::super::reader;
 use super::super::repository::Files;
 use super::super::violation::kind_of;
 use super::pipeline::{self, Choice};
-use super::{Said, list, number, plain, scalar, text};
+use super::{Said, Use, list, number, plain, scalar, text};
 use crate::problem::{Problem, Rule};
 
 mod inherit;
@@ -279,7 +279,7 @@ fn exclusive(node: &Node, entry: &Entry, problems: &mut Vec<Problem>) {
 }
 
 /// What a repository's Blubber file says about its service.
-pub(crate) fn said(files: &Files<'_>) -> Option<Said> {
+pub(crate) fn said(files: &Files<'_>, taken_for: Use) -> Option<Said> {
     let choice = pipeline::choice(files);
     let file = choice.blubber.clone().unwrap_or_else(|| FILE.to_owned());
     let blubber = files.read_all(&file, read)?;
@@ -300,7 +300,10 @@ pub(crate) fn said(files: &Files<'_>) -> Option<Said> {
         names.find_map(|name| blubber.variant(name))
     };
     if let Some(variant) = first([production.as_deref(), Some("production")]) {
-        image(&mut said, &blubber, variant);
+        match taken_for {
+            Use::Base => image(&mut said, &blubber, variant),
+            Use::Image => whole(&mut said, &file, variant),
+        }
     }
     if let Some((_, _, node)) = first([Some("development"), Some("dev")]) {
         mode(&mut said, "develop", node, &[]);
@@ -309,6 +312,48 @@ pub(crate) fn said(files: &Files<'_>) -> Option<Said> {
         mode(&mut said, "test", node, &test_arguments);
     }
     Some(said)
+}
+
+/// What a variant says where the image is built as the file says.
+fn whole(said: &mut Said, file: &str, (name, at, node): &(String, At, Node)) {
+    said.set("/container/build/file", text(file, at));
+    said.set("/container/build/variant", text(name, at));
+    runs(said, at, node);
+    accounts(said, at, node);
+    environment(said, "/container/environment", node);
+}
+
+/// Where it lives and runs, and what.
+fn runs(said: &mut Said, at: &At, node: &Node) {
+    let lives = node.pointer("/lives/in").cloned();
+    let lives = lives.unwrap_or_else(|| text("/srv/app", at));
+    let runs = node.pointer("/runs/in").unwrap_or(&lives).clone();
+    said.fact("directory", lives.clone());
+    said.set("/container/build/directory", lives);
+    said.set("/container/workingDirectory", runs);
+    if let Some(entrypoint) = node.get("entrypoint").filter(|it| !it.items().is_empty()) {
+        said.set("/container/command", plain(entrypoint));
+    }
+}
+
+/// Whose its files are, and as whom it runs.
+fn accounts(said: &mut Said, at: &At, node: &Node) {
+    let id = |pointer: &str, default: u32| {
+        node.pointer(pointer)
+            .cloned()
+            .unwrap_or_else(|| number(default, at))
+    };
+    let owner = id("/lives/uid", 65533);
+    let insecurely = node
+        .pointer("/runs/insecurely")
+        .is_some_and(|it| it.tree == Tree::Bool(true));
+    let user = if insecurely {
+        owner.clone()
+    } else {
+        id("/runs/uid", 900)
+    };
+    said.set("/container/build/owner", owner);
+    said.set("/container/build/user", user);
 }
 
 fn image(said: &mut Said, blubber: &Blubber, (_, at, node): &(String, At, Node)) {
@@ -337,32 +382,9 @@ fn image(said: &mut Said, blubber: &Blubber, (_, at, node): &(String, At, Node))
             Some(base) => said.set("/container/build/base", base),
             None => said.note("an empty base can't run the service's files", at),
         }
-        let lives = node.pointer("/lives/in").cloned();
-        let lives = lives.unwrap_or_else(|| text("/srv/app", at));
-        let runs = node.pointer("/runs/in").unwrap_or(&lives).clone();
-        said.fact("directory", lives.clone());
-        said.set("/container/build/directory", lives);
-        said.set("/container/workingDirectory", runs);
-        if let Some(entrypoint) = node.get("entrypoint").filter(|it| !it.items().is_empty()) {
-            said.set("/container/command", plain(entrypoint));
-        }
+        runs(said, at, node);
     }
-    let id = |pointer: &str, default: u32| {
-        node.pointer(pointer)
-            .cloned()
-            .unwrap_or_else(|| number(default, at))
-    };
-    let owner = id("/lives/uid", 65533);
-    let insecurely = node
-        .pointer("/runs/insecurely")
-        .is_some_and(|it| it.tree == Tree::Bool(true));
-    let user = if insecurely {
-        owner.clone()
-    } else {
-        id("/runs/uid", 900)
-    };
-    said.set("/container/build/owner", owner);
-    said.set("/container/build/user", user);
+    accounts(said, at, node);
     environment(said, "/container/environment", node);
     if let Some(packages) = node.pointer("/apt/packages") {
         for entry in packages.entries() {

@@ -11,6 +11,10 @@ use super::*;
 
 /// What the files say, the weakest first.
 fn all(files: &[(&str, &str)]) -> Vec<Said> {
+    taken_for(Use::Base, files)
+}
+
+fn taken_for(taken_for: Use, files: &[(&str, &str)]) -> Vec<Said> {
     let repository = Repository {
         directory: "/work".into(),
         files: files
@@ -19,7 +23,7 @@ fn all(files: &[(&str, &str)]) -> Vec<Said> {
             .collect(),
     };
     let files = Files::new(Some(&repository));
-    let said = said(&files, Some("teller"));
+    let said = said(&files, Some("teller"), taken_for);
     assert_eq!(files.into_problems(), []);
     said
 }
@@ -48,6 +52,34 @@ fn notes(said: &Said) -> Vec<String> {
         .iter()
         .map(|note| format!("{}: {}", note.line, note.text))
         .collect()
+}
+
+#[test]
+fn where_nobody_else_makes_the_image_it_is_built_as_its_file_says() {
+    let docker = "FROM golang AS made\nCOPY . .\nRUN make\nFROM scratch\nWORKDIR /app\n\
+                  COPY --from=made /x /app/x\nENV A=1\nEXPOSE 80\nCMD [\"/app/x\"]\n";
+    let said = taken_for(Use::Image, &[("Dockerfile", docker)]);
+    assert_eq!(
+        keys(&said[0]),
+        json!({ "container": {
+            "build": { "file": "Dockerfile", "directory": "/app" },
+            "workingDirectory": "/app",
+            "command": ["/app/x"],
+            "environment": { "A": "1" },
+        } })
+    );
+    assert_eq!(notes(&said[0]), Vec::<String>::new());
+
+    let blubber = "version: v4\nlives: {in: /srv/x}\nvariants:\n  build: {base: golang, builder: {command: [make]}}\n  \
+                   production: {copies: [{from: build, source: /x, destination: /x}], entrypoint: [/x], runs: {environment: {A: 1}}}\n";
+    let said = taken_for(Use::Image, &[(".pipeline/blubber.yaml", blubber)]);
+    let keys = keys(&said[0]);
+    assert_eq!(
+        keys["container"]["build"],
+        json!({ "file": ".pipeline/blubber.yaml", "variant": "production", "directory": "/srv/x", "owner": 65533, "user": 900 })
+    );
+    assert_eq!(keys["container"]["command"], json!(["/x"]));
+    assert_eq!(notes(&said[0]), Vec::<String>::new());
 }
 
 #[test]
@@ -452,9 +484,11 @@ fn survives(text: &str) {
             files: BTreeMap::from([(file.into(), text.to_owned())]),
         };
         let files = Files::new(Some(&repository));
-        for mut said in said(&files, None) {
-            said.keep_needs(&|_| false);
-            drop(said.layer());
+        for taken_for in [Use::Base, Use::Image] {
+            for mut said in said(&files, None, taken_for) {
+                said.keep_needs(&|_| false);
+                drop(said.layer());
+            }
         }
         for problem in files.into_problems() {
             assert!(!problem.message.is_empty());

@@ -1,19 +1,42 @@
 //! What a Dockerfile's last stage says, in our keys.
 
 use super::super::super::repository::Files;
-use super::super::{Said, container, number, port, scalar, text};
+use super::super::{Said, Use, container, number, port, scalar, text};
 use super::{Health, Stage, read};
 
 const ABOUT: &str = "its image";
 
 /// What a repository's Dockerfile says about its service.
-pub(crate) fn said(files: &Files<'_>) -> Option<Said> {
+pub(crate) fn said(files: &Files<'_>, taken_for: Use) -> Option<Said> {
     let name = ["Dockerfile", "Containerfile"]
         .into_iter()
         .find(|name| files.text(name).is_some())?;
     let stages = files.read(name, read)?;
     let last = stages.len().checked_sub(1)?;
-    Some(keys(name, &stages, last))
+    Some(match taken_for {
+        Use::Base => keys(name, &stages, last),
+        Use::Image => whole(name, &stages[last]),
+    })
+}
+
+/// What the last stage says where the image is built as the file says.
+fn whole(file: &str, stage: &Stage) -> Said {
+    let mut said = Said::new(file, ABOUT, stage.base.at.clone());
+    said.set("/container/build/file", text(file, &stage.base.at));
+    runs(&mut said, stage);
+    around(&mut said, stage);
+    said
+}
+
+/// Where it runs, what, and as whom.
+fn runs(said: &mut Said, stage: &Stage) {
+    if let Some(directory) = &stage.directory {
+        said.set("/container/build/directory", directory.clone());
+        said.set("/container/workingDirectory", directory.clone());
+        said.fact("directory", directory.clone());
+    }
+    command(said, stage);
+    user(said, stage);
 }
 
 /// What a stage says, in our keys.
@@ -45,17 +68,17 @@ pub(crate) fn keys(file: &str, stages: &[Stage], target: usize) -> Said {
     }
     let same = home == Some(target) && !stage.compiled;
     if same {
-        if let Some(directory) = &stage.directory {
-            said.set("/container/build/directory", directory.clone());
-            said.set("/container/workingDirectory", directory.clone());
-            said.fact("directory", directory.clone());
-        }
-        command(&mut said, stage);
-        user(&mut said, stage);
+        runs(&mut said, stage);
     } else if let Some(node) = stage.entrypoint.as_ref().or(stage.command.as_ref()) {
         let text = "the command isn't taken: what it runs is made while the image is";
         said.note(text, &node.at);
     }
+    around(&mut said, stage);
+    said
+}
+
+/// Its variables, its port and its check.
+fn around(said: &mut Said, stage: &Stage) {
     for (name, value) in &stage.environment {
         if name == "PORT"
             && let Some(number_of) = value.text().and_then(port)
@@ -75,9 +98,8 @@ pub(crate) fn keys(file: &str, stages: &[Stage], target: usize) -> Said {
         said.fact("port", number(number_of, &node.at));
     }
     if let Some(health) = &stage.health {
-        healthy(&mut said, health);
+        healthy(said, health);
     }
-    said
 }
 
 /// The first of the stages that a stage builds on.
