@@ -35,6 +35,7 @@ async fn build(stage: &Stage) -> (Builder, Built) {
     let cache = Cache::new(stage.home().join("cache"));
     let builder = Builder::new(cache, stage.runner(), bases, "amd64");
     let recipe = Build {
+        file: None,
         base: format!("oci-layout:{}", layout.display()),
         directory: "/srv/service".to_owned(),
         user: 1000,
