@@ -13,6 +13,7 @@ mod leave;
 mod mathoid;
 mod moments;
 mod outage;
+mod recipe;
 mod replace;
 
 use mwctl_tests::cluster::TestCluster;
