@@ -160,6 +160,21 @@ mod tests {
     }
 
     #[test]
+    fn the_texts_of_a_secret_are_data() {
+        let secret = completed(
+            "",
+            "v1",
+            "Secret",
+            json!({"data": {"kept": "YQ==", "a": "YQ=="}, "stringData": {"a": "b", "empty": ""}}),
+        );
+        assert_eq!(
+            secret["data"],
+            json!({"kept": "YQ==", "a": "Yg==", "empty": ""})
+        );
+        assert!(secret.get("stringData").is_none());
+    }
+
+    #[test]
     fn completing_twice_changes_nothing() {
         let once = completed(
             "apps",

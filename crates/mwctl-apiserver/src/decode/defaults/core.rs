@@ -1,5 +1,7 @@
 //! Defaults of the core group.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::{each, has, set, set_text, text, within};
@@ -38,7 +40,7 @@ pub(super) fn fill(name: &str, object: &mut Map<String, Value>) -> bool {
         "HostPathVolumeSource" => set(object, "type", ""),
         "ServiceAccountTokenProjection" => set(object, "expirationSeconds", 3600),
         "Service" => service(object),
-        "Secret" => set_text(object, "type", "Opaque"),
+        "Secret" => secret(object),
         "PersistentVolume" => {
             if let Some(spec) = within(object, "spec") {
                 set_text(spec, "persistentVolumeReclaimPolicy", "Retain");
@@ -55,6 +57,21 @@ pub(super) fn fill(name: &str, object: &mut Map<String, Value>) -> bool {
         _ => {}
     }
     true
+}
+
+/// What was written as text stands among the data, and nowhere else: no reader sees it.
+fn secret(secret: &mut Map<String, Value>) {
+    set_text(secret, "type", "Opaque");
+    let Some(Value::Object(texts)) = secret.shift_remove("stringData") else {
+        return;
+    };
+    let Some(data) = within(secret, "data") else {
+        return;
+    };
+    for (key, text) in texts {
+        let text = text.as_str().unwrap_or_default();
+        data.insert(key, Value::from(STANDARD.encode(text)));
+    }
 }
 
 fn phase(object: &mut Map<String, Value>, phase: &str) {
