@@ -35,6 +35,11 @@ pub(super) fn check(selector: &Value, at: &Path<'_>, report: &mut Report) -> boo
         }
         let key = &expression["key"];
         report.all_invalid(&at.field("key"), key, names::qualified_name(text(key)));
+        let values = at.field("values");
+        for (index, value) in items(&expression["values"]) {
+            let complaints = names::label_value(text(value));
+            report.all_invalid(&values.index(index), value, complaints);
+        }
     }
     report.causes.len() == before
 }
@@ -75,6 +80,16 @@ pub(super) fn matches(selector: &Value, labels: &Value) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn each_value_has_to_be_one_that_a_label_can_have() {
+        let mut report = Report::default();
+        let selector = json!({"matchExpressions": [
+            {"key": "a", "operator": "In", "values": ["fine", "not a label"]}]});
+        assert!(!check(&selector, &Path::root("selector"), &mut report));
+        let fields: Vec<&str> = report.causes.iter().map(|it| it.field.as_str()).collect();
+        assert_eq!(fields, ["selector.matchExpressions[0].values[1]"]);
+    }
 
     #[test]
     fn a_selector_selects_what_satisfies_all_of_it() {
