@@ -1,9 +1,10 @@
 //! `OpenAPI` documents about the kinds that are served: version 3 for each group and version, version 2 for all at once, as JSON and as protobuf.
 //!
 //! They are made from the schema when somebody asks, and kept. Clients learn from them which fields there are, how a patch merges, and that
-//! `fieldValidation` may be asked for; there are no descriptions.
+//! `fieldValidation` may be asked for. Built-in kinds are not described, apart from the metadata that every kind has.
 
 mod components;
+mod descriptions;
 mod gnostic;
 mod v2;
 mod v3;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::descriptions;
 use crate::schema::{Field, ListKind, Schema, Shape, Struct, StructId};
 
 /// What references to types begin with.
@@ -58,6 +59,7 @@ pub(super) fn structure(schema: &Schema, id: StructId) -> (Value, Vec<StructId>)
         object.insert("required".to_owned(), Value::Array(required));
     }
     extend(&mut object, schema, structure, id);
+    descriptions::describe(&structure.name, told.is_some(), &mut object);
     (Value::Object(object), inner)
 }
 

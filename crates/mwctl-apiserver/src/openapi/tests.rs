@@ -84,6 +84,16 @@ fn collect(value: &Value, references: &mut Vec<String>) {
 }
 
 #[test]
+fn every_field_of_metadata_is_described() {
+    let document = parsed(&documents().v3("api/v1").unwrap());
+    let schemas = &document["components"]["schemas"];
+    let metadata = &schemas["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+    for (name, field) in metadata["properties"].as_object().unwrap() {
+        assert!(field["description"].is_string(), "{name}");
+    }
+}
+
+#[test]
 fn types_say_how_they_merge() {
     let document = parsed(&documents().v3("api/v1").unwrap());
     let spec = &document["components"]["schemas"]["io.k8s.api.core.v1.PodSpec"];
@@ -124,4 +134,32 @@ fn version_two_has_all_groups_and_refers_to_definitions() {
     }
     let protobuf = documents.v2_protobuf();
     assert!(protobuf.starts_with(b"\x0a\x032.0"));
+}
+
+#[test]
+fn a_kind_with_any_fields_has_none_in_version_two() {
+    let definition = |schema: &Value| {
+        json!({"metadata": {"name": "widgets.example.org"}, "spec": {
+            "group": "example.org", "scope": "Namespaced", "names": {"plural": "widgets", "kind": "Widget"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}]}})
+    };
+    let of = |schema: &Value| {
+        let read = crate::custom::Definition::read(&definition(schema)).unwrap();
+        let documents = Documents::new(vec![kinds::builtin(), read.schema().clone()]);
+        parsed(&documents.v2_json())["definitions"]["org.example.v1.Widget"].clone()
+    };
+    let closed = of(
+        &json!({"type": "object", "description": "A thing.", "properties": {"a": {"type": "string"}}}),
+    );
+    assert_eq!(closed["description"], "A thing.");
+    assert_eq!(closed["properties"]["a"]["type"], "string");
+    let text = |field: &str| closed["properties"][field]["description"].to_string();
+    assert!(text("apiVersion").contains("APIVersion defines"));
+    assert!(text("metadata").contains("Standard object's metadata"));
+    let open = of(&json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}));
+    let kind = json!([{"group": "example.org", "kind": "Widget", "version": "v1"}]);
+    assert_eq!(
+        open,
+        json!({"type": "object", "x-kubernetes-group-version-kind": kind})
+    );
 }

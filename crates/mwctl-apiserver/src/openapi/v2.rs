@@ -4,6 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::components::REFERENCE;
 
+/// Which kinds a type is that of.
+const KINDS: &str = "x-kubernetes-group-version-kind";
+
 /// Joins documents into one.
 pub(super) fn document(documents: impl Iterator<Item = Value>) -> Value {
     let mut info = Value::Null;
@@ -18,7 +21,11 @@ pub(super) fn document(documents: impl Iterator<Item = Value>) -> Value {
             );
         }
         if let Value::Object(types) = document["components"]["schemas"].take() {
-            definitions.extend(types.into_iter().map(|(name, value)| (name, schema(value))));
+            definitions.extend(
+                types
+                    .into_iter()
+                    .map(|(name, value)| (name, definition(value))),
+            );
         }
     }
     json!({"swagger": "2.0", "info": info, "paths": paths, "definitions": definitions})
@@ -44,6 +51,15 @@ fn path_item(mut item: Value) -> Value {
         }
     }
     item
+}
+
+/// A kind whose objects may have any fields has none here: clients of this version would take those for all that there are.
+fn definition(mut value: Value) -> Value {
+    let is_kind = value.get(KINDS).is_some();
+    if is_kind && value["x-kubernetes-preserve-unknown-fields"] == true {
+        return json!({"type": "object", KINDS: value[KINDS].take()});
+    }
+    schema(value)
 }
 
 /// Version 2 refers to definitions, may have something beside a reference, and knows no `oneOf`: what may be several things is a string.
