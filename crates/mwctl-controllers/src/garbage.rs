@@ -73,7 +73,12 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
         return vec![set(object, &json!({"ownerReferences": kept}))];
     }
     let has_dependents = observed.graph.dependents(object.uid()).next().is_some();
-    let propagation = if !owners.waiting.is_empty() && has_dependents {
+    let waited_for = !owners.waiting.is_empty() && has_dependents;
+    let mut actions = Vec::new();
+    if waited_for && is_in_circle(observed, object) {
+        actions.push(unblocked(object));
+    }
+    let propagation = if waited_for {
         Propagation::Foreground
     } else if object.has_finalizer(ORPHAN) {
         Propagation::Orphan
@@ -82,12 +87,30 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
     } else {
         Propagation::Background
     };
-    vec![Action::Delete {
+    actions.push(Action::Delete {
         target: Target::of_any(object),
         propagation: Some(propagation),
         grace: None,
         announcement: None,
-    }]
+    });
+    actions
+}
+
+/// Whether a dependent waits for its dependents already, as the owner does: maybe each waits for the other in the end.
+fn is_in_circle(observed: &Observed, object: &Object) -> bool {
+    (observed.graph.dependents(object.uid()))
+        .any(|dependent| dependent.is_deleting() && dependent.has_finalizer(FOREGROUND))
+}
+
+/// The object with owners that don't wait for it.
+fn unblocked(object: &Object) -> Action {
+    let owners: Vec<OwnerReference> = (object.owners().iter().cloned())
+        .map(|owner| OwnerReference {
+            block_owner_deletion: owner.block_owner_deletion.map(|_| false),
+            ..owner
+        })
+        .collect();
+    set(object, &json!({"ownerReferences": owners}))
 }
 
 /// An object's owners, by what has become of them.
@@ -294,6 +317,26 @@ mod tests {
         world.patch::<Pod>(&pod, &json!({"metadata": {"finalizers": null}}));
         world.delete::<Pod>(&pod, None);
         assert!(world.get::<Service>(&owner).is_none());
+    }
+
+    #[test]
+    fn a_circle_of_owners_goes_as_a_whole() {
+        let mut world = World::with(&[NAME]);
+        let keys = ["a", "b", "c"].map(|name| {
+            world.create::<Service>(json!({"metadata": {"name": name, "namespace": "here"}}))
+        });
+        let uids = keys.each_ref().map(|key| {
+            let service = world.get::<Service>(key).unwrap();
+            service.metadata.uid.unwrap()
+        });
+        for (place, key) in keys.iter().enumerate() {
+            let owner = (place + 2) % 3;
+            let owners = json!([{"apiVersion": "v1", "kind": "Service", "name": keys[owner].name,
+                "uid": uids[owner], "controller": true, "blockOwnerDeletion": true}]);
+            world.patch::<Service>(key, &json!({"metadata": {"ownerReferences": owners}}));
+        }
+        world.delete::<Service>(&keys[0], Some(Propagation::Foreground));
+        assert!(world.list::<Service>().is_empty());
     }
 
     #[test]
