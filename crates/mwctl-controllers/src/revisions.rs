@@ -1,5 +1,6 @@
 //! The history of a template: a `ControllerRevision` for each state it was in, shared by StatefulSets and DaemonSets.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
@@ -24,11 +25,24 @@ pub(crate) struct Revisions {
     pub(crate) update: Arc<ControllerRevision>,
 }
 
-/// What is kept of a template: a patch that puts it back as a whole.
+/// What is kept of a template: a patch that puts it back as a whole. Others compare its bytes, so that the order of fields is Go's.
 fn data(template: &PodTemplateSpec) -> Value {
     let mut template = json!(template);
     template["$patch"] = json!("replace");
-    json!({"spec": {"template": template}})
+    sorted(json!({"spec": {"template": template}}))
+}
+
+/// The value with the fields of every object in the order of their names.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields: BTreeMap<String, Value> = fields.into_iter().collect();
+            let fields = fields.into_iter().map(|(name, it)| (name, sorted(it)));
+            Value::Object(fields.collect())
+        }
+        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        other => other,
+    }
 }
 
 /// The template that a revision keeps.
@@ -126,4 +140,21 @@ pub(crate) fn tidy(
             announcement: None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_a_revision_are_those_that_go_writes() {
+        let template = serde_json::from_value(json!({
+            "metadata": {"labels": {"b": "1", "a": "2"}},
+            "spec": {"containers": [{"name": "c", "image": "i", "resources": {}}], "dnsPolicy": "Default"},
+        }));
+        assert_eq!(
+            data(&template.unwrap()).to_string(),
+            r#"{"spec":{"template":{"$patch":"replace","metadata":{"labels":{"a":"2","b":"1"}},"spec":{"containers":[{"image":"i","name":"c","resources":{}}],"dnsPolicy":"Default"}}}}"#
+        );
+    }
 }
