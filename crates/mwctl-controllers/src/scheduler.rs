@@ -10,7 +10,7 @@ mod volumes;
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Node, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, PodCondition};
 use kube::ResourceExt;
 use serde_json::json;
 
@@ -21,6 +21,7 @@ use crate::action::{Action, Announcement, Note, Severity, Target};
 use crate::controller::{Context, Controller};
 use crate::observed::{Change, Key, Kind, Object, Observed, reference_to};
 use crate::pods;
+use crate::volumes::SELECTED_NODE;
 
 /// The controller's name, which is also that of the scheduler that pods ask for.
 pub(crate) const NAME: &str = "default-scheduler";
@@ -33,6 +34,7 @@ pub(crate) static CONTROLLER: Controller = Controller {
         Kind::Node,
         Kind::PersistentVolumeClaim,
         Kind::PersistentVolume,
+        Kind::StorageClass,
     ],
     traces_all: false,
     wakes,
@@ -50,9 +52,10 @@ fn wakes(change: &Change, observed: &Observed) -> Vec<Key> {
             }
             keys
         }
-        Object::Node(_) | Object::PersistentVolumeClaim(_) | Object::PersistentVolume(_) => {
-            waiting(observed).collect()
-        }
+        Object::Node(_)
+        | Object::PersistentVolumeClaim(_)
+        | Object::PersistentVolume(_)
+        | Object::StorageClass(_) => waiting(observed).collect(),
         _ => Vec::new(),
     }
 }
@@ -79,6 +82,9 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
         return set_condition(context, pod, "SchedulingGated", text);
     }
     match place(observed, pod) {
+        Ok(node) if volumes::waiting(observed, pod).next().is_some() => {
+            choose(observed, pod, &node.name_any())
+        }
         Ok(node) => vec![Action::Bind {
             target: Target::of(pod.as_ref()),
             node: node.name_any(),
@@ -106,6 +112,21 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
             actions
         }
     }
+}
+
+/// Tells the claims that wait for it where the pod will be; it is put there when they have their volumes.
+fn choose(observed: &Observed, pod: &Pod, node: &str) -> Vec<Action> {
+    let known = |claim: &PersistentVolumeClaim| {
+        (claim.annotations().get(SELECTED_NODE)).is_some_and(|known| known == node)
+    };
+    let claims = volumes::waiting(observed, pod).filter(|claim| !known(claim));
+    let tell = |claim: &PersistentVolumeClaim| Action::Patch {
+        target: Target::of(claim),
+        subresource: None,
+        patch: json!({"metadata": {"annotations": {SELECTED_NODE: node}}}),
+        announcement: None,
+    };
+    claims.map(tell).collect()
 }
 
 /// The node for a pod, or why there is none.
@@ -163,6 +184,7 @@ fn check(observed: &Observed, pod: &Pod, node: &Node) -> Result<fit::Room, Refus
         let reason = "node(s) didn't match Pod's node affinity/selector";
         return Err(Refusal::final_because(reason));
     }
+    volumes::unobtainable(observed, pod).map_err(Refusal::final_because)?;
     let room = fit::check(observed, pod, node)?;
     affinity::check_pods(observed, pod, node).map_err(Refusal::final_because)?;
     Ok(room)

@@ -1,6 +1,7 @@
 //! Claims and volumes: a claim gets a volume that fits, or one is made for it in a folder of the node, and both learn of each other.
 //!
-//! Folders are named, not made: that is the business of whoever runs the pods. Nothing waits for a first consumer.
+//! Folders are named, not made: that is the business of whoever runs the pods. A claim whose class waits for the first pod gets its volume
+//! when the scheduler has written the pod's node into it.
 
 mod binding;
 mod matching;
@@ -37,6 +38,12 @@ const IN_USE: &str = "kubernetes.io/pvc-protection";
 
 /// What keeps a volume while a claim has it.
 const BOUND: &str = "kubernetes.io/pv-protection";
+
+/// The provisioner of classes whose volumes somebody makes by hand.
+const BY_HAND: &str = "kubernetes.io/no-provisioner";
+
+/// The annotation of a claim with the node that its first pod goes to.
+pub(crate) const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 
 /// The annotation with which a volume says who has made it.
 const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
@@ -119,6 +126,15 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
     if let Some(volume) = binding::volume_of(claim) {
         return binding::settle_claim(observed, claim, volume);
     }
+    let has_consumer = claim.annotations().contains_key(SELECTED_NODE);
+    if waits_for_consumer(observed, claim) && !has_consumer {
+        if let Some(volume) = matching::meant_for(observed, claim) {
+            return binding::bind(claim, volume);
+        }
+        let text = "waiting for first consumer to be created before binding";
+        let reason = "WaitForFirstConsumer";
+        return pending(claim, Severity::Normal, reason, text.to_owned());
+    }
     if let Some(volume) = matching::find(observed, claim) {
         return binding::bind(claim, volume);
     }
@@ -145,6 +161,29 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
             None => no_volume(claim),
         },
     }
+}
+
+/// Whether a claim has a volume, or names one.
+pub(crate) fn has_volume(claim: &PersistentVolumeClaim) -> bool {
+    binding::volume_of(claim).is_some()
+}
+
+/// Whether a claim's class leaves it without a volume until a pod that uses it has a node.
+pub(crate) fn waits_for_consumer(observed: &Observed, claim: &PersistentVolumeClaim) -> bool {
+    class_of(observed, claim)
+        .is_some_and(|class| class.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"))
+}
+
+/// Whether there is a volume for a claim, or somebody who makes one.
+pub(crate) fn is_obtainable(observed: &Observed, claim: &PersistentVolumeClaim) -> bool {
+    class_of(observed, claim).is_some_and(|class| class.provisioner != BY_HAND)
+        || matching::find(observed, claim).is_some()
+}
+
+fn class_of<'a>(observed: &'a Observed, claim: &PersistentVolumeClaim) -> Option<&'a StorageClass> {
+    let name = claim.spec.as_ref()?.storage_class_name.as_deref()?;
+    let class = observed.storage_classes.get(&Key::cluster(name))?;
+    Some(class.as_ref())
 }
 
 /// The class for claims that name none: the newest of those that say so.

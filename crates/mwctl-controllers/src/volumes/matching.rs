@@ -13,14 +13,20 @@ pub(super) fn find<'a>(
     observed: &'a Observed,
     claim: &PersistentVolumeClaim,
 ) -> Option<&'a PersistentVolume> {
-    let volumes = || observed.volumes.iter().map(AsRef::as_ref);
+    let volumes = observed.volumes.iter().map(AsRef::as_ref);
     // One that is meant for this claim comes before all others.
-    volumes()
-        .find(|volume| is_meant_for(volume, claim))
-        .or_else(|| {
-            (volumes().filter(|volume| is_free(volume) && fits(volume, claim)))
-                .min_by_key(|volume| (capacity(volume), volume.name_any()))
-        })
+    meant_for(observed, claim).or_else(|| {
+        (volumes.filter(|volume| is_free(volume) && fits(volume, claim)))
+            .min_by_key(|volume| (capacity(volume), volume.name_any()))
+    })
+}
+
+/// The volume that somebody made for this very claim.
+pub(super) fn meant_for<'a>(
+    observed: &'a Observed,
+    claim: &PersistentVolumeClaim,
+) -> Option<&'a PersistentVolume> {
+    (observed.volumes.iter().map(AsRef::as_ref)).find(|volume| is_meant_for(volume, claim))
 }
 
 fn is_meant_for(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> bool {

@@ -1,9 +1,10 @@
 //! Binding, making, releasing; events as the real controller wrote them.
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, Node};
 use serde_json::Value;
 
 use super::*;
+use crate::scheduler;
 use crate::world::World;
 
 fn claim(spec: &Value) -> Value {
@@ -127,4 +128,33 @@ fn why_a_claim_waits_is_told() {
             "ProvisioningFailed: storageclass.storage.k8s.io \"nope\" not found",
         ]
     );
+}
+
+#[test]
+fn a_claim_whose_class_waits_gets_its_volume_when_its_first_pod_has_a_node() {
+    let mut world = World::with(&[NAME, scheduler::NAME]);
+    world.create::<StorageClass>(json!({"metadata": {"name": "late"},
+        "provisioner": BY_HAND, "volumeBindingMode": "WaitForFirstConsumer"}));
+    let mut free = volume("free", "2Gi");
+    free["spec"]["storageClassName"] = json!("late");
+    world.create::<PersistentVolume>(free);
+    let key = world.create::<PersistentVolumeClaim>(claim(&json!({"storageClassName": "late"})));
+    let bound = |world: &World| {
+        let claim = world.get::<PersistentVolumeClaim>(&key).unwrap();
+        binding::volume_of(&claim).map(str::to_owned)
+    };
+    assert_eq!(bound(&world), None);
+    assert_eq!(
+        world.events,
+        ["WaitForFirstConsumer: waiting for first consumer to be created before binding"]
+    );
+    let pod = world.create::<Pod>(json!({"metadata": {"name": "p", "namespace": "here"},
+        "spec": {"containers": [], "volumes": [
+            {"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]}}));
+    assert_eq!(bound(&world), None);
+    world.create::<Node>(json!({"metadata": {"name": "n"}, "status": {
+        "allocatable": {"cpu": "1", "memory": "1Gi", "pods": "9"},
+        "conditions": [{"type": "Ready", "status": "True"}]}}));
+    assert_eq!(bound(&world).as_deref(), Some("free"));
+    assert_eq!(pods::node(&world.get::<Pod>(&pod).unwrap()), Some("n"));
 }
