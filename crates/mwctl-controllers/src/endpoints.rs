@@ -1,12 +1,14 @@
 //! Who serves for a Service: its pods' addresses, in EndpointSlices and in the older Endpoints.
 //!
-//! Services without a selector are left to whoever writes their addresses.
+//! Services without a selector are left to whoever writes their addresses; if that is done in the older form, it is mirrored into the newer.
 
 mod addresses;
 mod legacy;
+mod mirrored;
 mod slices;
 
 use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt;
 
@@ -19,6 +21,9 @@ pub(crate) const SLICES: &str = "endpointslice-controller";
 
 /// The name of the controller of Endpoints.
 pub(crate) const LEGACY: &str = "endpoint-controller";
+
+/// The name of the controller that mirrors Endpoints into EndpointSlices.
+pub(crate) const MIRRORED: &str = "endpointslice-mirroring-controller";
 
 /// The label of a slice that names its Service.
 const SERVICE: &str = "kubernetes.io/service-name";
@@ -44,12 +49,36 @@ pub(crate) static LEGACY_CONTROLLER: Controller = Controller {
     reconcile: legacy::reconcile,
 };
 
+/// The controller that mirrors Endpoints into EndpointSlices.
+pub(crate) static MIRRORING_CONTROLLER: Controller = Controller {
+    name: MIRRORED,
+    reads: &[Kind::Service, Kind::Endpoints, Kind::EndpointSlice],
+    traces_all: false,
+    wakes: wakes_mirrored,
+    reconcile: mirrored::reconcile,
+};
+
+fn wakes_mirrored(change: &Change, _: &Observed) -> Vec<Key> {
+    match change.object() {
+        Object::Endpoints(endpoints) => vec![Key::of(endpoints.as_ref())],
+        Object::Service(service) => vec![Key::of(service.as_ref())],
+        Object::EndpointSlice(slice) => service_of(slice),
+        _ => Vec::new(),
+    }
+}
+
+fn service_of(slice: &EndpointSlice) -> Vec<Key> {
+    let namespace = slice.namespace().unwrap_or_default();
+    let service = slice.labels().get(SERVICE);
+    (service
+        .map(|service| Key::new(namespace, service))
+        .into_iter())
+    .collect()
+}
+
 fn wakes_slices(change: &Change, observed: &Observed) -> Vec<Key> {
     match change.object() {
-        Object::EndpointSlice(slice) => (slice.labels().get(SERVICE))
-            .map(|service| Key::new(slice.namespace().unwrap_or_default(), service))
-            .into_iter()
-            .collect(),
+        Object::EndpointSlice(slice) => service_of(slice),
         _ => wakes_both(change, observed),
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod action;
 mod claim;
+mod cluster_roles;
 pub mod controller;
 mod cron_job;
 mod daemon_set;
@@ -34,6 +35,7 @@ mod scheduler;
 mod service_account;
 pub mod simulate;
 mod stateful_set;
+mod taint_eviction;
 mod volumes;
 #[cfg(test)]
 mod world;
@@ -48,11 +50,13 @@ pub use self::options::{Options, Settings};
 
 /// All controllers.
 pub static CONTROLLERS: &[&Controller] = &[
+    &cluster_roles::CONTROLLER,
     &cron_job::CONTROLLER,
     &daemon_set::CONTROLLER,
     &deployment::CONTROLLER,
     &disruption::CONTROLLER,
     &endpoints::LEGACY_CONTROLLER,
+    &endpoints::MIRRORING_CONTROLLER,
     &endpoints::SLICE_CONTROLLER,
     &garbage::CONTROLLER,
     &job::CONTROLLER,
@@ -64,6 +68,7 @@ pub static CONTROLLERS: &[&Controller] = &[
     &service_account::CONTROLLER,
     &simulate::CONTROLLER,
     &stateful_set::CONTROLLER,
+    &taint_eviction::CONTROLLER,
     &volumes::CONTROLLER,
 ];
 

@@ -1,8 +1,10 @@
-//! Taints by condition: a node that isn't ready, or is cordoned, says so by a taint, and loses it when that is over.
+//! Taints by condition: a node that isn't ready, or is cordoned, says so by a taint, and loses it when that is over. A taint that evicts
+//! says since when it is there: tolerations count from then.
 //!
 //! Nothing is evicted from a node that has become unready; its pods are the node's and its user's business.
 
 use k8s_openapi::api::core::v1::{Node, Taint};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use crate::action::{Action, Target};
@@ -51,6 +53,11 @@ pub(crate) fn taint(key: &str) -> Taint {
     }
 }
 
+/// Whether a taint takes away the pods that are there.
+pub(crate) fn evicts(taint: &Taint) -> bool {
+    taint.effect == "NoExecute"
+}
+
 fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
     let Some(node) = context.observed.nodes.get(key) else {
         return Vec::new();
@@ -68,6 +75,9 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
         } else if !wanted.iter().any(is_it) {
             wanted.push(taint(name));
         }
+    }
+    for taint in wanted.iter_mut().filter(|taint| evicts(taint)) {
+        taint.time_added.get_or_insert(Time(context.now));
     }
     if wanted == present {
         return Vec::new();

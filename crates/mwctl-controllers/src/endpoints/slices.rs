@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::ResourceExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::addresses::{self, Port};
 use super::{HEADLESS, SERVICE, is_headless, is_ours, publishes_unready};
@@ -17,8 +16,10 @@ use crate::controller::Context;
 use crate::observed::{Key, Observed, owner_reference};
 use crate::pods;
 
-/// The label that says whose slices these are, and our value of it.
+/// The label that says whose slices these are.
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+
+/// Our value of that label.
 const US: &str = "endpointslice-controller.k8s.io";
 
 /// How many endpoints a slice has at most.
@@ -26,10 +27,19 @@ const FULL: usize = 100;
 
 /// What a slice is to say.
 #[derive(Clone, Debug, PartialEq)]
-struct Content {
-    family: &'static str,
-    ports: Option<Vec<EndpointPort>>,
-    endpoints: Vec<Endpoint>,
+pub(super) struct Content {
+    pub(super) family: &'static str,
+    pub(super) ports: Option<Vec<EndpointPort>>,
+    pub(super) endpoints: Vec<Endpoint>,
+}
+
+/// What all slices of one Service that come from one place have in common.
+pub(super) struct Form {
+    pub(super) service: Key,
+    pub(super) labels: BTreeMap<String, String>,
+    /// None leaves to others what they note.
+    pub(super) annotations: Option<BTreeMap<String, String>>,
+    pub(super) owner: OwnerReference,
 }
 
 pub(super) fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
@@ -40,33 +50,57 @@ pub(super) fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
     if service.metadata.deletion_timestamp.is_some() || !is_ours(service) {
         return Vec::new();
     }
-    let mut present: Vec<&Arc<EndpointSlice>> = (observed.endpoint_slices)
-        .in_namespace(&key.namespace)
-        .filter(|slice| {
+    let form = Form {
+        service: key.clone(),
+        labels: labels(service),
+        annotations: None,
+        owner: owner_reference(service.as_ref()),
+    };
+    settle(of(observed, key, US), contents(observed, service), &form)
+}
+
+/// The slices of a Service that are managed by `by`.
+pub(super) fn of<'a>(observed: &'a Observed, service: &'a Key, by: &str) -> Vec<&'a EndpointSlice> {
+    (observed.endpoint_slices.in_namespace(&service.namespace))
+        .map(AsRef::as_ref)
+        .filter(|slice: &&EndpointSlice| {
             let labels = slice.labels();
-            labels.get(SERVICE) == Some(&key.name)
-                && labels.get(MANAGED_BY).is_some_and(|by| by == US)
+            labels.get(SERVICE) == Some(&service.name)
+                && labels.get(MANAGED_BY).is_some_and(|it| it == by)
                 && slice.metadata.deletion_timestamp.is_none()
         })
-        .collect();
+        .collect()
+}
+
+/// Makes the slices that are there say what they are to, with as few changes as possible.
+pub(super) fn settle(
+    mut present: Vec<&EndpointSlice>,
+    contents: Vec<Content>,
+    form: &Form,
+) -> Vec<Action> {
     let mut actions = Vec::new();
-    for content in contents(observed, service) {
+    for content in contents {
         // A slice with these ports already is changed least; else any of the family.
         let place = (present.iter())
             .position(|slice| is_family(slice, &content) && slice.ports == content.ports)
             .or_else(|| present.iter().position(|slice| is_family(slice, &content)));
         match place.map(|place| present.remove(place)) {
-            Some(slice) => actions.extend(change(service, slice, &content)),
-            None => actions.push(Action::Create(make(service, content).into(), None)),
+            Some(slice) => actions.extend(change(form, slice, &content)),
+            None => actions.push(Action::Create(make(form, content).into(), None)),
         }
     }
-    actions.extend(present.into_iter().map(|slice| Action::Delete {
-        target: Target::of(slice.as_ref()),
+    actions.extend(present.into_iter().map(delete));
+    actions
+}
+
+/// Takes a slice away.
+pub(super) fn delete(slice: &EndpointSlice) -> Action {
+    Action::Delete {
+        target: Target::of(slice),
         propagation: None,
         grace: None,
         announcement: None,
-    }));
-    actions
+    }
 }
 
 fn is_family(slice: &EndpointSlice, content: &Content) -> bool {
@@ -146,21 +180,27 @@ fn labels(service: &Service) -> BTreeMap<String, String> {
         .filter(|(name, _)| *name != HEADLESS)
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    labels.insert(SERVICE.to_owned(), service.name_any());
-    labels.insert(MANAGED_BY.to_owned(), US.to_owned());
+    mark(&mut labels, &service.name_any(), US);
     if is_headless(service) {
         labels.insert(HEADLESS.to_owned(), String::new());
     }
     labels
 }
 
-fn make(service: &Service, content: Content) -> EndpointSlice {
+/// Writes into labels whose slice it is, and who manages it.
+pub(super) fn mark(labels: &mut BTreeMap<String, String>, service: &str, by: &str) {
+    labels.insert(SERVICE.to_owned(), service.to_owned());
+    labels.insert(MANAGED_BY.to_owned(), by.to_owned());
+}
+
+fn make(form: &Form, content: Content) -> EndpointSlice {
     EndpointSlice {
         metadata: ObjectMeta {
-            generate_name: Some(format!("{}-", service.name_any())),
-            namespace: service.namespace(),
-            labels: Some(labels(service)),
-            owner_references: Some(vec![owner_reference(service)]),
+            generate_name: Some(format!("{}-", form.service.name)),
+            namespace: Some(form.service.namespace.clone()),
+            labels: Some(form.labels.clone()),
+            annotations: form.annotations.clone(),
+            owner_references: Some(vec![form.owner.clone()]),
             ..ObjectMeta::default()
         },
         address_type: content.family.to_owned(),
@@ -169,31 +209,36 @@ fn make(service: &Service, content: Content) -> EndpointSlice {
     }
 }
 
-fn change(service: &Service, slice: &EndpointSlice, content: &Content) -> Option<Action> {
-    let labels = labels(service);
+fn change(form: &Form, slice: &EndpointSlice, content: &Content) -> Option<Action> {
+    let annotations = form.annotations.as_ref();
     let is_same = slice.endpoints == content.endpoints
         && slice.ports == content.ports
-        && *slice.labels() == labels;
+        && *slice.labels() == form.labels
+        && annotations.is_none_or(|wanted| slice.annotations() == wanted);
     if is_same {
         return None;
     }
-    let removed = slice
-        .labels()
-        .keys()
-        .filter(|name| !labels.contains_key(*name));
-    let mut patched: BTreeMap<&String, Option<&String>> = labels
-        .iter()
-        .map(|(name, value)| (name, Some(value)))
-        .collect();
-    patched.extend(removed.map(|name| (name, None)));
+    let mut metadata = json!({"labels": patched(slice.labels(), &form.labels)});
+    if let Some(wanted) = annotations {
+        metadata["annotations"] = patched(slice.annotations(), wanted);
+    }
     Some(Action::Patch {
         target: Target::of(slice),
         subresource: None,
         patch: json!({
-            "metadata": {"labels": patched},
+            "metadata": metadata,
             "endpoints": content.endpoints,
             "ports": content.ports,
         }),
         announcement: None,
     })
+}
+
+/// The merge patch from one map to another.
+fn patched(present: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> Value {
+    let gone = present.keys().filter(|name| !wanted.contains_key(*name));
+    let gone = gone.map(|name| (name, None));
+    let all = wanted.iter().map(|(name, value)| (name, Some(value)));
+    let patch: BTreeMap<&String, Option<&String>> = all.chain(gone).collect();
+    json!(patch)
 }

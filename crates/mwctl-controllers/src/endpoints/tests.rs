@@ -5,7 +5,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::{LEGACY, SLICES};
+use super::{LEGACY, MIRRORED, SLICES};
 use crate::observed::Key;
 use crate::world::World;
 
@@ -170,4 +170,45 @@ fn a_service_without_a_selector_is_left_to_others() {
     service(&mut world, &json!({"selector": null}));
     assert!(world.list::<EndpointSlice>().is_empty());
     assert!(world.list::<Endpoints>().is_empty());
+}
+
+#[test]
+fn endpoints_that_are_written_by_hand_are_mirrored_and_go_with_their_slices() {
+    let mut world = World::with(&[SLICES, LEGACY, MIRRORED]);
+    world.create::<Service>(json!({
+        "metadata": {"name": "web", "namespace": "here"}, "spec": {"ports": [{"port": 80}]},
+    }));
+    let key = world.create::<Endpoints>(json!({
+        "metadata": {"name": "web", "namespace": "here", "labels": {"a": "b"},
+            "annotations": {"note": "x", "kubectl.kubernetes.io/last-applied-configuration": "{}"}},
+        "subsets": [{
+            "addresses": [{"ip": "10.0.0.1"}], "notReadyAddresses": [{"ip": "10.0.0.2"}],
+            "ports": [{"port": 8080, "protocol": "TCP"}],
+        }],
+    }));
+    let mirrored = slice(&world);
+    assert_eq!(mirrored.labels()["a"], "b");
+    assert_eq!(mirrored.annotations().keys().collect::<Vec<_>>(), ["note"]);
+    let endpoints = serde_json::to_value(&mirrored.endpoints).unwrap();
+    assert_eq!(
+        endpoints,
+        json!([
+            {"addresses": ["10.0.0.1"], "conditions": {"ready": true}},
+            {"addresses": ["10.0.0.2"], "conditions": {"ready": false}},
+        ])
+    );
+    let subsets = json!([{"addresses": [{"ip": "10.0.0.3"}]}]);
+    world.patch::<Endpoints>(&key, &json!({"subsets": subsets}));
+    assert_eq!(slice(&world).name_any(), mirrored.name_any());
+    assert_eq!(slice(&world).endpoints[0].addresses, ["10.0.0.3"]);
+    world.delete::<Endpoints>(&key, None);
+    assert!(world.list::<EndpointSlice>().is_empty());
+}
+
+#[test]
+fn endpoints_that_come_from_pods_are_not_mirrored() {
+    let mut world = World::with(&[SLICES, LEGACY, MIRRORED]);
+    pod(&mut world, "a", "10.0.0.1", true);
+    service(&mut world, &json!({}));
+    slice(&world);
 }

@@ -14,6 +14,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
@@ -170,6 +171,7 @@ kinds! {
     Job in jobs;
     CronJob in cron_jobs;
     PodDisruptionBudget in disruption_budgets;
+    ClusterRole in cluster_roles;
 }
 
 fn node_of(pod: &Pod) -> &str {
