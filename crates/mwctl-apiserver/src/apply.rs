@@ -20,6 +20,7 @@ mod owned;
 mod remove;
 mod typed;
 
+pub(crate) use check::subject;
 pub use fields::FieldSet;
 
 use crate::patch::go;

@@ -34,6 +34,7 @@ pub struct Definition {
     root: Node,
     scale: Option<Scale>,
     warnings: Vec<String>,
+    revision: u64,
 }
 
 impl Definition {
@@ -53,7 +54,15 @@ impl Definition {
             root,
             scale: Scale::read(&version["subresources"]["scale"]),
             warnings,
+            revision: (definition["metadata"]["resourceVersion"].as_str())
+                .and_then(|revision| revision.parse().ok())
+                .unwrap_or_default(),
         })
+    }
+
+    /// The revision of the object that it was read from.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// The facts about the kind: one resource, and its types.
@@ -128,6 +137,17 @@ impl Definition {
     /// Fills in the defaults.
     pub fn complete(&self, object: &mut Map<String, Value>) {
         defaults::fill(&self.root, object);
+    }
+
+    /// An object that was stored before, as this definition has it: without fields that are gone, with new defaults.
+    pub fn renew(&self, mut object: Value) -> Value {
+        // What an older definition let in may be mistyped in this one's eyes, and is shown all the same.
+        if prune::prune(&self.root, &mut object).is_ok()
+            && let Some(fields) = object.as_object_mut()
+        {
+            self.complete(fields);
+        }
+        object
     }
 
     /// What is wrong with an object.

@@ -6,7 +6,10 @@
 pub(crate) mod go;
 mod json;
 mod merge;
+mod shown;
 mod strategic;
+
+pub(crate) use shown::shown;
 
 use crate::schema::{Schema, StructId};
 use crate::status::Status;

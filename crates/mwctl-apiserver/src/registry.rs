@@ -5,6 +5,7 @@
 //! here they are carried out, and repeated when somebody else was faster. HTTP and tokens are not known here.
 
 mod admission;
+mod certificates;
 mod definitions;
 mod delete;
 mod enrich;
@@ -20,6 +21,7 @@ mod strategy;
 mod subresource;
 #[cfg(test)]
 mod tests;
+pub(crate) mod views;
 mod write;
 
 pub use definitions::Definitions;

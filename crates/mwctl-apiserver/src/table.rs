@@ -4,6 +4,7 @@
 mod access;
 mod age;
 mod autoscaling;
+mod certificates;
 mod events;
 mod network;
 mod path;
@@ -181,6 +182,7 @@ fn cell(resource: &Resource, column: &str, shown: Shown<'_>) -> Value {
         "persistentvolumes" | "persistentvolumeclaims" => {
             storage::cell(&resource.plural, column, object)
         }
+        "certificatesigningrequests" => certificates::cell(column, object),
         plural => plain::cell(plural, column, object),
     };
     known.unwrap_or_else(|| json!("<unknown>"))

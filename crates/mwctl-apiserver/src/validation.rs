@@ -7,6 +7,7 @@ mod access;
 mod config;
 mod container;
 mod environment;
+mod events;
 mod network;
 mod pod;
 mod probe;
@@ -58,6 +59,7 @@ fn general(gvk: &Gvk, object: &Value, report: &mut Report) {
         ("", "Secret") => config::secret(object, report),
         ("", "Service") => service::spec(spec, &at, report),
         ("", "Endpoints") => network::endpoints(object, report),
+        ("", "Event") => events::event(object, report),
         ("", "PersistentVolumeClaim") => storage::claim(spec, &at, report),
         ("apps", "Deployment") => workload::deployment(spec, &at, report),
         ("apps", "StatefulSet") => workload::stateful_set(spec, &at, report),

@@ -20,19 +20,22 @@ pub(super) fn check(root: Type<'_>, body: &Value) -> Result<(), Status> {
         [one] => one.clone(),
         several => format!("errors:\n  {}", several.join("\n  ")),
     };
+    let subject = subject(body);
+    let message = format!("failed to create typed patch object ({subject}): {told}");
+    Err(Status::new(500, "", message))
+}
+
+/// What refusals call an object: `namespace/name; apps/v1, Kind=Deployment`.
+pub(crate) fn subject(body: &Value) -> String {
     let metadata = |name| body["metadata"][name].as_str().unwrap_or_default();
     let version = body["apiVersion"].as_str().unwrap_or_default();
     let slash = if version.contains('/') { "" } else { "/" };
-    Err(Status::new(
-        500,
-        "",
-        format!(
-            "failed to create typed patch object ({}/{}; {slash}{version}, Kind={}): {told}",
-            metadata("namespace"),
-            metadata("name"),
-            body["kind"].as_str().unwrap_or_default(),
-        ),
-    ))
+    format!(
+        "{}/{}; {slash}{version}, Kind={}",
+        metadata("namespace"),
+        metadata("name"),
+        body["kind"].as_str().unwrap_or_default(),
+    )
 }
 
 /// Faults found so far, and the path to the place that is looked at.

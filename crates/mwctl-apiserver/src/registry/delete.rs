@@ -153,7 +153,7 @@ impl Registry {
                     }
                     if !goes_on {
                         self.after_the_end_of(target)?;
-                        self.recount(target);
+                        self.recount(target, options.user.as_ref());
                     }
                     return Ok(answer(target, goes_on, object));
                 }

@@ -89,7 +89,7 @@ fn keep_the_other_half(target: &Target, live: &Value, proposed: &mut Value) {
     let (Some(before), Some(after)) = (live.as_object(), proposed.as_object_mut()) else {
         return;
     };
-    if target.subresource == "status" {
+    if matches!(&*target.subresource, "status" | "approval") {
         let status = after.remove("status");
         let mut metadata = after.remove("metadata").unwrap_or_default();
         for field in ["ownerReferences", "finalizers"] {

@@ -3,6 +3,7 @@
 //! Kubernetes counts in a controller and corrects in between; here all objects are at hand, and are counted whenever there is a quota.
 
 use super::{Registry, Target, WriteOptions};
+use crate::access::User;
 use crate::admission::amounts::Amounts;
 use crate::admission::quota::{self, Counted};
 use crate::status::Status;
@@ -46,10 +47,11 @@ impl Registry {
         Ok(Some(turn))
     }
 
-    /// Writes what is used into the quotas of a namespace in which something has changed.
-    pub(super) fn recount(&self, target: &Target) {
+    /// Writes what is used into the quotas of a namespace in which somebody has changed something. What somebody else writes into a status
+    /// doesn't last; what the server itself has written there is not counted again.
+    pub(super) fn recount(&self, target: &Target, by: Option<&User>) {
         let own = target.resource.gvk.kind == "ResourceQuota" && target.subresource == "status";
-        if target.namespace.is_empty() || own {
+        if target.namespace.is_empty() || (own && by.is_none()) {
             return;
         }
         for quota in self.all("", "resourcequotas", &target.namespace) {

@@ -362,6 +362,24 @@ fn a_quota_holds_and_says_at_once_what_is_used() {
 }
 
 #[test]
+fn what_somebody_writes_into_the_status_of_a_quota_does_not_last() {
+    let registry = Registry::new(kinds::builtin()).unwrap();
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"pods": "1"}}});
+    make(&registry, "resourcequotas", &quota).unwrap();
+    let mut target = registry.core("resourcequotas", "default", "q").unwrap();
+    target.subresource = "status".to_owned();
+    let options = WriteOptions {
+        user: Some(crate::access::User::admin()),
+        ..write()
+    };
+    let change = merge(json!({"status": {"hard": {"pods": "2"}}}));
+    let written = registry.change(&target, &change, &options).unwrap();
+    assert_eq!(written.object.value()["status"]["hard"]["pods"], "2");
+    let now = look(&registry, "resourcequotas", "q");
+    assert_eq!(now["status"]["hard"]["pods"], "1");
+}
+
+#[test]
 fn many_writers_at_once_do_not_exceed_a_quota() {
     let registry = Registry::new(kinds::builtin()).unwrap();
     let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"pods": "10"}}});

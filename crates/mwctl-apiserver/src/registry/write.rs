@@ -1,10 +1,13 @@
 //! Creating and changing objects.
 
-use super::{Registry, Target, metadata, namespaces, services, stamp, strategy, text};
+use super::{
+    Registry, Target, certificates, metadata, namespaces, services, stamp, strategy, text, views,
+};
 use crate::access::User;
 use crate::apply::{self, Kind, Writer};
 use crate::decode::{self, Strictness, complete, fresh};
 use crate::patch::{self, PatchKind};
+use crate::schema::Gvk;
 use crate::status::{Cause, Status};
 use crate::storage::{Object, Refused};
 use crate::validation;
@@ -38,6 +41,26 @@ pub enum Change {
         /// Whether fields are taken from other managers.
         force: bool,
     },
+}
+
+impl Change {
+    /// The same change of what is stored for an object of this kind.
+    pub(crate) fn into_stored(self, kind: &Gvk) -> Self {
+        if !views::is_newer_event(kind) {
+            return self;
+        }
+        match self {
+            Self::Replace(event) => Self::Replace(views::stored_event(event)),
+            Self::Patch(PatchKind::Json, operations) => {
+                Self::Patch(PatchKind::Json, views::stored_operations(operations))
+            }
+            Self::Patch(kind, part) => Self::Patch(kind, views::stored_event(part)),
+            Self::Apply { body, force } => Self::Apply {
+                body: views::stored_event(body),
+                force,
+            },
+        }
+    }
 }
 
 /// What a write came to.
@@ -130,17 +153,15 @@ impl Registry {
         options: &WriteOptions,
     ) -> Result<Answer, Status> {
         let now = stamp::now();
-        let (value, warnings) = declared(target, body.clone(), options)?;
         let object = apply::apply(
             kind(target),
             writer(target, options, &now),
             None,
-            &value,
+            body,
             force,
         )?;
-        let mut answer = self.add(target, object, options, Ownership::Noted)?;
-        answer.warnings.splice(0..0, warnings);
-        Ok(answer)
+        let object = applied(target, object)?;
+        self.add(target, object, options, Ownership::Noted)
     }
 
     fn add(
@@ -159,6 +180,7 @@ impl Registry {
             fresh::prepare(&target.resource.gvk, fields);
         }
         services::prepare(&target.resource.gvk, None, &mut object);
+        certificates::attribute(&target.resource, &mut object, options.user.as_ref());
         let mut named = target.clone();
         text(&object, "/metadata/name").clone_into(&mut named.name);
         self.refuse_absent_namespace(&named)?;
@@ -194,7 +216,7 @@ impl Registry {
             refused => named.refused(&refused),
         })?;
         if !options.dry_run {
-            self.recount(&named);
+            self.recount(&named, options.user.as_ref());
         }
         Ok(Answer {
             object,
@@ -218,6 +240,7 @@ impl Registry {
         }
         let old = Some(live.value());
         services::prepare(&target.resource.gvk, old, &mut proposed);
+        certificates::keep(&target.resource, live.value(), &mut proposed);
         let mut warnings = self.admit(
             target,
             options.user.as_ref(),
@@ -267,7 +290,7 @@ impl Registry {
             self.store.replace(&collection, &key, live, proposed)
         };
         if outcome.is_ok() {
-            self.recount(target);
+            self.recount(target, options.user.as_ref());
         }
         match outcome {
             Ok(object) => {
@@ -328,52 +351,63 @@ fn propose(
                 .structure()
                 .filter(|_| resource.definition().is_none());
             let patched = patch::apply(*kind, resource.schema(), structure, live, body)?;
-            declared(target, patched, options).map_err(|status| of_patch(status, body))
+            declared(target, patched.clone(), options.strictness)
+                .map_err(|why| of_patch(*kind, &patched, body, &why))
         }
         Change::Apply { body, force } => {
             let now = stamp::now();
-            let applied = apply::apply(
+            let merged = apply::apply(
                 kind(target),
                 writer(target, options, &now),
                 Some(live),
                 body,
                 *force,
             )?;
-            Ok((applied, Vec::new()))
+            Ok((applied(target, merged)?, Vec::new()))
         }
     }
 }
 
-/// The declared fields of a value, and warnings or a refusal for the others.
+/// The declared fields of a value, and warnings for the others; or why it can't be taken.
 fn declared(
     target: &Target,
     value: Value,
-    options: &WriteOptions,
-) -> Result<(Value, Vec<String>), Status> {
+    strictness: Strictness,
+) -> Result<(Value, Vec<String>), String> {
     let checked = match (target.resource.definition(), target.resource.structure()) {
-        (Some(definition), _) => definition.check(value),
-        (None, Some(structure)) => decode::check(target.resource.schema(), structure, value),
+        (Some(definition), _) => definition.check(value)?,
+        (None, Some(structure)) => decode::check(target.resource.schema(), structure, value)?,
         (None, None) => return Ok((value, Vec::new())),
     };
-    let checked = checked.map_err(Status::bad_request)?;
-    match options.strictness {
+    match strictness {
         Strictness::Ignore => Ok((checked.value, Vec::new())),
-        Strictness::Strict if !checked.strict.is_empty() => {
-            let message = format!("strict decoding error: {}", checked.strict.join(", "));
-            Err(Status::new(422, "", message))
-        }
+        Strictness::Strict if !checked.strict.is_empty() => Err(format!(
+            "strict decoding error: {}",
+            checked.strict.join(", ")
+        )),
         Strictness::Warn | Strictness::Strict => Ok((checked.value, checked.strict)),
     }
 }
 
-/// The refusal of fields that a patch brings, in the words that name the patch.
-fn of_patch(status: Status, body: &Value) -> Status {
-    if status.code != 422 {
-        return status;
+/// What was applied, with every value in the form that its type writes. Fields that nobody declared were refused before.
+fn applied(target: &Target, value: Value) -> Result<Value, Status> {
+    let subject = apply::subject(&value);
+    match declared(target, value, Strictness::Ignore) {
+        Ok((value, _)) => Ok(value),
+        Err(why) => {
+            let message =
+                format!("failed to convert new object ({subject}) to proper version: {why}");
+            Err(Status::new(500, "", message))
+        }
     }
+}
+
+/// The refusal of what a patch made of an object: it is quoted, as upstream does.
+fn of_patch(kind: PatchKind, patched: &Value, body: &Value, why: &str) -> Status {
+    let quoted = patch::shown(kind, patched, body);
     let cause = Cause {
         reason: "FieldValueInvalid",
-        message: format!("Invalid value: {:?}: {}", body.to_string(), status.message),
+        message: format!("Invalid value: {quoted:?}: {why}"),
         field: "patch".to_owned(),
     };
     Status::invalid("", "", "", vec![cause])

@@ -1,5 +1,6 @@
 //! Field selectors: `metadata.name=a,status.phase!=Running`. Which fields a kind knows is a table here, as it is in Kubernetes.
 
+use crate::registry::views;
 use crate::schema::Gvk;
 use serde_json::Value;
 
@@ -27,7 +28,7 @@ impl FieldSelector {
             if !knows(kind, &term.field) {
                 return Err(unknown(kind, &term.field));
             }
-            terms.push(term);
+            terms.push(term.into_stored(kind));
         }
         Ok(Self { terms })
     }
@@ -74,6 +75,17 @@ impl Term {
             equal,
         });
         Some(term)
+    }
+
+    /// The same about the field that objects of this kind are stored with.
+    fn into_stored(mut self, kind: &Gvk) -> Self {
+        if views::is_newer_event(kind) {
+            let (field, rest) = self
+                .field
+                .split_at(self.field.find('.').unwrap_or(self.field.len()));
+            self.field = format!("{}{rest}", views::stored_name(field));
+        }
+        self
     }
 }
 
@@ -235,6 +247,14 @@ mod tests {
             node.matches(&json!({"spec": {}}))
                 && !node.matches(&json!({"spec": {"unschedulable": true}}))
         );
+    }
+
+    #[test]
+    fn newer_events_are_selected_by_what_is_stored() {
+        let newer = kind("events.k8s.io", "Event");
+        let fields = FieldSelector::parse("regarding.name=a,reason!=b", &newer).unwrap();
+        assert!(fields.matches(&json!({"involvedObject": {"name": "a"}, "reason": "c"})));
+        assert!(!fields.matches(&json!({"involvedObject": {"name": "b"}})));
     }
 
     #[test]

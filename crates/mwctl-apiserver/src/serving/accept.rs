@@ -55,8 +55,9 @@ impl<'a> Item<'a> {
     }
 }
 
-/// The first form among those accepted that this server writes; none if it writes none of them. `include` is for tables.
-pub(crate) fn form(accept: &str, include: Include) -> Option<Form> {
+/// The first form among those accepted that this server writes; none if it writes none of them. `include` is for tables; what has none
+/// there is never shown as one.
+pub(crate) fn form(accept: &str, include: Option<Include>) -> Option<Form> {
     Item::all(accept).filter(Item::is_json).find_map(|item| {
         let version = match item.parameter("v") {
             Some("v1") => "v1",
@@ -64,7 +65,9 @@ pub(crate) fn form(accept: &str, include: Include) -> Option<Form> {
             _ => return item.parameter("as").is_none().then_some(Form::Plain),
         };
         match (item.parameter("g"), item.parameter("as")) {
-            (Some("meta.k8s.io"), Some("Table")) => Some(Form::Table(version, include)),
+            (Some("meta.k8s.io"), Some("Table")) => {
+                include.map(|include| Form::Table(version, include))
+            }
             (Some("meta.k8s.io"), Some("PartialObjectMetadata" | "PartialObjectMetadataList")) => {
                 Some(Form::Metadata(version))
             }
@@ -99,7 +102,15 @@ mod tests {
     use super::*;
 
     fn form(accept: &str) -> Option<Form> {
-        super::form(accept, Include::Metadata)
+        super::form(accept, Some(Include::Metadata))
+    }
+
+    #[test]
+    fn what_is_no_table_is_not_acceptable_as_one_alone() {
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        assert_eq!(super::form(table, None), None);
+        let either = format!("{table},application/json");
+        assert_eq!(super::form(&either, None), Some(Form::Plain));
     }
 
     #[test]

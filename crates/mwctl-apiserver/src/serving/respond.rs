@@ -97,7 +97,10 @@ pub(crate) fn in_form(resource: &Resource, form: Form, object: &Object) -> Bytes
 }
 
 /// A list in the form that was asked for.
-pub(crate) fn list(resource: &Served, form: Form, page: &Page) -> Response<Body> {
+pub(crate) fn list(resource: &Served, form: Form, mut page: Page) -> Response<Body> {
+    for object in &mut page.objects {
+        *object = resource.show(object.clone());
+    }
     let mut metadata = json!({"resourceVersion": page.revision.to_string()});
     if let Some(next) = &page.next {
         metadata["continue"] = json!(next.token());

@@ -9,7 +9,9 @@ use super::{Api, BodyError, body, header_text, no_page, not_allowed, reviews};
 use crate::access::{self, Attributes, Decision, User};
 use crate::decode::Strictness;
 use crate::patch::PatchKind;
-use crate::registry::{Answer, Change, DeleteOptions, Deleted, Registry, Target, WriteOptions};
+use crate::registry::{
+    Answer, Change, DeleteOptions, Deleted, Registry, Target, WriteOptions, views,
+};
 use crate::schema::{Gvk, Subresource};
 use crate::status::Status;
 use crate::storage::Object;
@@ -61,20 +63,38 @@ impl Call<'_> {
         };
         let watches = place.watch || self.parameters.flag("watch");
         self.authorize(&target, watches)?;
+        let answer = self.carry_out(&target, watches, body).await;
+        let Some(warning) = deprecation(&target.resource.gvk) else {
+            return answer;
+        };
+        let answer = answer.unwrap_or_else(|refusal| respond::refusal(&refusal));
+        Ok(respond::with_warnings(answer, &[warning.to_owned()]))
+    }
+
+    async fn carry_out<B>(
+        &self,
+        target: &Target,
+        watches: bool,
+        body: B,
+    ) -> Result<Response<Body>, Status>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<BodyError>,
+    {
         if matches!(self.parts.method, Method::GET | Method::POST)
-            && let Some(answer) = self.stream(&target).await
+            && let Some(answer) = self.stream(target).await
         {
             return answer;
         }
         if self.parts.method == Method::GET {
-            return self.read(&target, watches);
+            return self.read(target, watches);
         }
         let bytes = body::read(body).await?;
         match self.parts.method {
-            Method::POST => self.post(&target, &bytes),
-            Method::PUT if !target.name.is_empty() => self.put(&target, &bytes),
-            Method::PATCH if !target.name.is_empty() => self.patch(&target, &bytes),
-            Method::DELETE if target.subresource.is_empty() => self.delete(&target, &bytes),
+            Method::POST => self.post(target, &bytes),
+            Method::PUT if !target.name.is_empty() => self.put(target, &bytes),
+            Method::PATCH if !target.name.is_empty() => self.patch(target, &bytes),
+            Method::DELETE if target.subresource.is_empty() => self.delete(target, &bytes),
             _ => Err(not_allowed()),
         }
     }
@@ -135,12 +155,17 @@ impl Call<'_> {
 
     /// The form of the answer.
     fn form(&self) -> Result<Form, Status> {
-        let accept = header_text(self.parts, header::ACCEPT);
         let include = self.parameters.get("includeObject");
         let include = Include::parse(include).ok_or_else(|| {
             Status::bad_request(format!("unrecognized includeObject value: \"{include}\""))
         })?;
-        accept::form(accept, include).ok_or_else(|| {
+        self.form_with(Some(include))
+    }
+
+    /// The form of the answer; `tables` is none for what is never shown as one.
+    fn form_with(&self, tables: Option<Include>) -> Result<Form, Status> {
+        let accept = header_text(self.parts, header::ACCEPT);
+        accept::form(accept, tables).ok_or_else(|| {
             let message = "only the following media types are accepted: application/json";
             Status::new(406, "NotAcceptable", message)
         })
@@ -154,20 +179,21 @@ impl Call<'_> {
             (false, _) => "get",
         };
         require(target, verb)?;
+        let at_rest = self.registry().at_rest(target);
         if !target.name.is_empty() {
             if target.subresource == "scale" {
                 let scale = self.registry().scale(target)?;
                 return Ok(respond::object(200, table::scale(), form, &scale));
             }
-            let object = self.registry().get(target)?;
+            let object = target.resource.show(self.registry().get(&at_rest)?);
             return Ok(respond::object(200, &target.resource, form, &object));
         }
         let options = self.parameters.list_options(&target.resource.gvk)?;
         if !watches {
-            let page = self.registry().list(target, &options)?;
-            return Ok(respond::list(&target.resource, form, &page));
+            let page = self.registry().list(&at_rest, &options)?;
+            return Ok(respond::list(&target.resource, form, page));
         }
-        let start = self.registry().watch(target, &options)?;
+        let start = self.registry().watch(&at_rest, &options)?;
         let watch = Watch {
             resource: target.resource.clone(),
             namespace: target.namespace.clone(),
@@ -190,17 +216,14 @@ impl Call<'_> {
         let options = self.write_options("CreateOptions")?;
         let (object, warnings) = self.decode(target, bytes, options.strictness)?;
         if let Some(review) = reviews::answer(self, target, &object) {
+            let form = self.form_with(None)?;
             let answer = Object::unstored(review?);
-            return Ok(respond::object(
-                201,
-                &target.resource,
-                self.form()?,
-                &answer.into(),
-            ));
+            return Ok(respond::object(201, &target.resource, form, &answer.into()));
         }
         match target.subresource.as_str() {
             "" => {
-                let answer = self.registry().create(target, object, &options)?;
+                let at_rest = self.registry().at_rest(target);
+                let answer = self.registry().create(&at_rest, object, &options)?;
                 self.written(target, answer, warnings)
             }
             "binding" => {
@@ -225,7 +248,7 @@ impl Call<'_> {
     ) -> Result<(Value, Vec<String>), Status> {
         let kind = kind_at(target);
         let own = kind == &target.resource.gvk;
-        match target.resource.definition().filter(|_| own) {
+        let decoded = match target.resource.definition().filter(|_| own) {
             Some(definition) => body::custom(definition, self.parts, bytes, strictness),
             None => body::object(
                 target.resource.schema(),
@@ -234,7 +257,12 @@ impl Call<'_> {
                 bytes,
                 strictness,
             ),
+        };
+        let (object, warnings) = decoded?;
+        if own && views::is_newer_event(kind) {
+            return Ok((views::stored_event(object), warnings));
         }
+        Ok((object, warnings))
     }
 
     fn put(&self, target: &Target, bytes: &[u8]) -> Result<Response<Body>, Status> {
@@ -246,9 +274,11 @@ impl Call<'_> {
             "scale" => self
                 .registry()
                 .change_scale(target, &Change::Replace(object), &options)?,
-            _ => self
-                .registry()
-                .change(target, &Change::Replace(object), &options)?,
+            _ => {
+                let at_rest = self.registry().at_rest(target);
+                let change = Change::Replace(object);
+                self.registry().change(&at_rest, &change, &options)?
+            }
         };
         self.written(target, answer, warnings)
     }
@@ -286,9 +316,12 @@ impl Call<'_> {
                 .about("", "", ""));
             }
         };
-        let answer = match target.subresource.as_str() {
-            "scale" => self.registry().change_scale(target, &change, &options)?,
-            _ => self.registry().change(target, &change, &options)?,
+        let answer = if target.subresource == "scale" {
+            self.registry().change_scale(target, &change, &options)?
+        } else {
+            let at_rest = self.registry().at_rest(target);
+            let change = change.into_stored(&target.resource.gvk);
+            self.registry().change(&at_rest, &change, &options)?
         };
         self.written(target, answer, Vec::new())
     }
@@ -313,19 +346,20 @@ impl Call<'_> {
         self.parameters.complete_delete_options(&mut body)?;
         let mut options = DeleteOptions::parse(&body)?;
         options.user = Some(self.user.clone());
+        let at_rest = self.registry().at_rest(target);
         if target.name.is_empty() {
             require(target, "deletecollection")?;
             let list = self.parameters.list_options(&target.resource.gvk)?;
-            let page = self.registry().delete_collection(target, &list, &options)?;
-            return Ok(respond::list(&target.resource, self.form()?, &page));
+            let page = (self.registry()).delete_collection(&at_rest, &list, &options)?;
+            return Ok(respond::list(&target.resource, self.form()?, page));
         }
         require(target, "delete")?;
-        match self.registry().delete(target, &options)? {
+        match self.registry().delete(&at_rest, &options)? {
             Deleted::Object(object) => Ok(respond::object(
                 200,
                 &target.resource,
                 self.form()?,
-                &object,
+                &target.resource.show(object),
             )),
             Deleted::Gone(object) => {
                 let mut told = success(200);
@@ -347,8 +381,23 @@ impl Call<'_> {
     ) -> Result<Response<Body>, Status> {
         warnings.extend(answer.warnings);
         let code = if answer.created { 201 } else { 200 };
-        let response = respond::object(code, &target.resource, self.form()?, &answer.object);
+        let object = match target.subresource.as_str() {
+            "scale" => answer.object,
+            _ => target.resource.show(answer.object),
+        };
+        let response = respond::object(code, &target.resource, self.form()?, &object);
         Ok(respond::with_warnings(response, &warnings))
+    }
+}
+
+/// What whoever uses a kind of the past is told, whatever they ask of it.
+fn deprecation(kind: &Gvk) -> Option<&'static str> {
+    match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "Endpoints") => {
+            Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+        }
+        ("", "ComponentStatus") => Some("v1 ComponentStatus is deprecated in v1.19+"),
+        _ => None,
     }
 }
 

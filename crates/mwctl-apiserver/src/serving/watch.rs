@@ -50,7 +50,7 @@ impl Watch {
         let mut first: String = start
             .initial
             .iter()
-            .map(|object| self.line("ADDED", object))
+            .map(|object| self.line("ADDED", &self.resource.show(object.clone())))
             .collect();
         if start.tell_end {
             first += &self.bookmark(start.revision, true);
@@ -125,7 +125,7 @@ impl Stream {
                     Change::Modified => "MODIFIED",
                     Change::Deleted => "DELETED",
                 };
-                lines += &self.watch.line(kind, &object);
+                lines += &self.watch.line(kind, &self.watch.resource.show(object));
             }
             self.revision = batch.revision;
             if !lines.is_empty() {

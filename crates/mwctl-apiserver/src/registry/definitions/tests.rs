@@ -129,3 +129,24 @@ fn a_definition_waits_for_objects_that_something_holds() {
         .unwrap();
     assert_eq!(registry.get(&definition(&registry)).unwrap_err().code, 404);
 }
+
+#[test]
+fn an_object_of_the_past_is_shown_as_its_definition_is_now() {
+    let registry = registry();
+    make(&registry, &json!({"name": "one"})).unwrap();
+    let size = json!({"type": "integer", "default": 3});
+    let path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/size";
+    let change = Change::Patch(
+        PatchKind::Json,
+        json!([{"op": "add", "path": path, "value": size}]),
+    );
+    registry
+        .change(&definition(&registry), &change, &WriteOptions::default())
+        .unwrap();
+    let target = widget(&registry, "one");
+    let stored = registry.get(&target).unwrap();
+    assert!(stored.value()["spec"].get("size").is_none());
+    let shown = target.resource.show(stored.clone());
+    assert_eq!(shown.value()["spec"]["size"], 3);
+    assert_eq!(shown.revision(), stored.revision());
+}
