@@ -14,6 +14,7 @@ mod check;
 mod conflict;
 mod fields;
 mod item;
+mod last_applied;
 mod managers;
 mod merge;
 mod owned;
@@ -107,16 +108,25 @@ pub fn apply(
         }
         None => body.clone().into_owned(),
     };
-    let unchanged = previous.filter(|previous| previous.fields == ours);
+    // Whoever applies what is there already becomes an owner of it at no time, as with upstream.
+    let time = if live.is_some_and(|live| is_unchanged(live, &merged)) {
+        previous.map(|previous| previous.time).unwrap_or_default()
+    } else {
+        writer.now.to_owned()
+    };
     managers.entries.push(Entry {
         manager: writer.manager.to_owned(),
         operation: Operation::Apply,
         api_version: api_version(&body).to_owned(),
         subresource: writer.subresource.to_owned(),
-        time: unchanged.map_or_else(|| writer.now.to_owned(), |previous| previous.time),
+        time,
         fields: ours,
     });
-    Ok(with_managed_fields(merged, managers))
+    let mut applied = with_managed_fields(merged, managers);
+    if writer.manager == last_applied::MANAGER {
+        last_applied::renew(&mut applied, &body);
+    }
+    Ok(applied)
 }
 
 /// Notes in `new` what a write other than an apply changed: a creation (without `old`), a replacement, or another kind of patch.
@@ -150,16 +160,38 @@ pub fn track_update(kind: Kind<'_>, writer: Writer<'_>, old: Option<&Value>, new
         ours.union(&previous.fields);
     }
     ours.retain_existing(root, &new);
-    let unchanged = previous.filter(|previous| previous.fields == ours);
+    let is_unchanged = (previous.as_ref()).is_some_and(|previous| previous.fields == ours);
+    // When somebody has scaled an object is not noted, as with upstream.
+    let time = if is_unchanged || writer.subresource == "scale" {
+        previous.map(|previous| previous.time).unwrap_or_default()
+    } else {
+        writer.now.to_owned()
+    };
     managers.entries.push(Entry {
         manager: writer.manager.to_owned(),
         operation: Operation::Update,
         api_version: version,
         subresource: writer.subresource.to_owned(),
-        time: unchanged.map_or_else(|| writer.now.to_owned(), |previous| previous.time),
+        time,
         fields: ours,
     });
     with_managed_fields(new, managers)
+}
+
+/// Whether two states of an object differ in nothing but who owns it.
+fn is_unchanged(before: &Value, after: &Value) -> bool {
+    let same = |before: &Value, after: &Value, but: &str| {
+        let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else {
+            return before == after;
+        };
+        let others =
+            |fields: &Map<String, Value>| fields.keys().filter(|name| *name != but).count();
+        others(before) == others(after)
+            && (before.iter().filter(|(name, _)| *name != but))
+                .all(|(name, value)| after.get(name) == Some(value))
+    };
+    same(before, after, "metadata")
+        && same(&before["metadata"], &after["metadata"], "managedFields")
 }
 
 /// What an apply may not ask.

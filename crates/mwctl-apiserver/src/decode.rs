@@ -106,7 +106,7 @@ pub fn decode(
             found.kind, found.version, expected.kind
         ))
     };
-    let checked = check::check(schema, id, node).map_err(|why| handled(&why))?;
+    let checked = check::check(schema, id, node, Reader::Decoder).map_err(|why| handled(&why))?;
     let warnings = match strictness {
         Strictness::Ignore => Vec::new(),
         Strictness::Warn => checked.strict,
@@ -123,8 +123,22 @@ pub fn decode(
 }
 
 /// The same for a value that was made here, such as the outcome of a patch. The error is upstream's text without a prefix.
-pub fn check(schema: &Schema, id: StructId, value: Value) -> Result<Checked, String> {
-    check::check(schema, id, parse::Node::from(value))
+pub fn check(
+    schema: &Schema,
+    id: StructId,
+    value: Value,
+    reader: Reader,
+) -> Result<Checked, String> {
+    check::check(schema, id, parse::Node::from(value), reader)
+}
+
+/// Which of upstream's readers complains about a mistyped value, each in its own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// The one that reads JSON.
+    Decoder,
+    /// The one that reads what was JSON before: the outcome of a strategic merge patch.
+    Converter,
 }
 
 /// Refuses an object of another kind.

@@ -10,11 +10,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use crate::action::Action;
+use crate::action::{Action, Note, Severity};
 use crate::claim::{matches, selector};
 use crate::controller::{Context, Controller};
 use crate::deployment::share;
-use crate::observed::{Change, Key, Kind, Object, Observed, controller_of};
+use crate::observed::{Change, Key, Kind, Object, Observed, controller_of, reference_to};
 use crate::pods;
 
 /// The controller's name.
@@ -93,6 +93,16 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
     let status = status(context, budget, spec, &covered, disrupted);
     let mut actions: Vec<Action> = wake.into_iter().collect();
     if budget.status.as_ref() != Some(&status) {
+        if covered.is_empty() {
+            actions.push(Action::Record(Note {
+                about: reference_to(budget),
+                severity: Severity::Normal,
+                reason: "NoPods",
+                message: "No matching pods found".to_owned(),
+                // Kubernetes' own tells of itself under the name of its program.
+                component: "controllermanager",
+            }));
+        }
         let mut budget = budget.clone();
         budget.status = Some(status);
         actions.push(Action::UpdateStatus(budget.into()));
@@ -310,6 +320,13 @@ mod tests {
         let status = status(&world, &key);
         assert_eq!(status["conditions"][0]["reason"], "InsufficientPods");
         assert_eq!(status["disruptionsAllowed"], 0);
+    }
+
+    #[test]
+    fn a_budget_of_no_pods_is_told_of() {
+        let mut world = World::with(&[NAME]);
+        budget(&mut world, &json!({"minAvailable": 1}));
+        assert_eq!(world.events, ["NoPods: No matching pods found"]);
     }
 
     #[test]

@@ -30,6 +30,15 @@ const NODE: &str = "simulated";
 /// The address of that node.
 const NODE_ADDRESS: &str = "192.0.2.1";
 
+/// The conditions of a pod, as a kubelet lists them.
+const ORDER: [&str; 5] = [
+    "PodReadyToStartContainers",
+    "Initialized",
+    "Ready",
+    "ContainersReady",
+    "PodScheduled",
+];
+
 /// The controller.
 pub(crate) static CONTROLLER: Controller = Controller {
     name: NAME,
@@ -168,6 +177,16 @@ fn status(pod: &Pod, now: Timestamp) -> PodStatus {
         let conditions = pods::with_condition(status.conditions.as_deref(), condition, now);
         status.conditions = Some(conditions);
     }
+    // In the order of a kubelet; those of others come after.
+    let order = |condition: &PodCondition| {
+        (ORDER.iter())
+            .position(|known| *known == condition.type_)
+            .unwrap_or(ORDER.len())
+    };
+    status
+        .conditions
+        .iter_mut()
+        .for_each(|all| all.sort_by_key(order));
     status
 }
 

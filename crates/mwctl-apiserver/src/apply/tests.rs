@@ -44,7 +44,7 @@ fn applied(writer: Writer<'_>, live: Option<&Value>, data: &Value) -> Value {
 }
 
 fn owners(object: &Value) -> Vec<(String, String, Vec<String>)> {
-    let text = |entry: &Value, name: &str| entry[name].as_str().unwrap().to_owned();
+    let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
     let entries = object["metadata"]["managedFields"]
         .as_array()
         .unwrap()
@@ -67,6 +67,37 @@ fn the_same_apply_again_changes_nothing_not_even_the_time() {
     assert_eq!(
         applied(by("a", LATER), Some(&once), &json!({"k": "1"})),
         once
+    );
+}
+
+#[test]
+fn whoever_applies_what_is_there_owns_it_since_no_time() {
+    let live = applied(by("a", FIRST), None, &json!({"k": "1"}));
+    let live = applied(by("b", LATER), Some(&live), &json!({"k": "1"}));
+    let expected = [
+        owner("b", "", &[".data.k"]),
+        owner("a", FIRST, &[".data.k"]),
+    ];
+    assert_eq!(owners(&live), expected);
+}
+
+#[test]
+fn when_somebody_has_scaled_is_not_noted() {
+    let live = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {"replicas": 1}});
+    let noted = with_kind("apps/v1", "Deployment", |kind| {
+        let live = track_update(kind, by("a", FIRST), None, live);
+        let mut scaled = live.clone();
+        scaled["spec"]["replicas"] = json!(2);
+        let writer = Writer {
+            subresource: "scale",
+            ..by("b", LATER)
+        };
+        track_update(kind, writer, Some(&live), scaled)
+    });
+    let last = |owners: Vec<_>| owners.into_iter().next();
+    assert_eq!(
+        last(owners(&noted)),
+        Some(owner("b", "", &[".spec.replicas"]))
     );
 }
 
@@ -202,7 +233,7 @@ fn what_nobody_tracked_was_written_before_the_first_apply() {
     assert_eq!(
         owners(&both),
         [
-            owner("a", LATER, &[".data.k"]),
+            owner("a", "", &[".data.k"]),
             owner("before-first-apply", LATER, &[".data", ".data.k"])
         ]
     );

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::structural::Node;
-use crate::decode::MOST_COMPLAINTS;
+use crate::decode::{MOST_COMPLAINTS, Reader};
 use crate::schema::{Schema, StructId};
 use crate::{decode, kinds};
 
@@ -81,7 +81,7 @@ fn check_metadata(metadata: Value, path: &str, strict: &mut Vec<String>) -> Resu
     let Some(id) = metadata_type(&schema) else {
         return Ok(metadata);
     };
-    let checked = decode::check(&schema, id, metadata)?;
+    let checked = decode::check(&schema, id, metadata, Reader::Decoder)?;
     let below = checked.strict.iter();
     strict.extend(
         below.map(|complaint| complaint.replacen("field \"", &format!("field \"{path}."), 1)),

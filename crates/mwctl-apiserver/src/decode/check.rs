@@ -6,13 +6,19 @@ use serde_json::{Map, Number, Value};
 
 use super::parse::Node;
 use super::quantity::{self, Quantity};
-use super::{Checked, MOST_COMPLAINTS};
+use super::{Checked, MOST_COMPLAINTS, Reader};
 use crate::schema::{Field, Schema, Shape, StructId};
 
 /// Checks an object against its type; the error is Go's about the first mistyped field.
-pub(super) fn check(schema: &Schema, id: StructId, node: Node) -> Result<Checked, String> {
+pub(super) fn check(
+    schema: &Schema,
+    id: StructId,
+    node: Node,
+    reader: Reader,
+) -> Result<Checked, String> {
     let mut check = Check {
         schema,
+        reader,
         strict: Vec::new(),
     };
     let value = check.structure(id, node, &Place::ROOT)?;
@@ -24,6 +30,7 @@ pub(super) fn check(schema: &Schema, id: StructId, node: Node) -> Result<Checked
 
 struct Check<'a> {
     schema: &'a Schema,
+    reader: Reader,
     strict: Vec<String>,
 }
 
@@ -223,6 +230,11 @@ impl Check<'_> {
             .go
             .map_or_else(|| go_type(self.schema, shape), str::to_owned);
         let expected = expected.replace("[]byte", "[]uint8");
+        if self.reader == Reader::Converter
+            && let Some(complaint) = unconverted(found, shape, &expected)
+        {
+            return complaint;
+        }
         match place.around {
             None => format!("json: cannot unmarshal {found} into Go value of type {expected}"),
             Some(id) => format!(
@@ -232,6 +244,38 @@ impl Check<'_> {
             ),
         }
     }
+}
+
+/// What Go says of a value that it can't convert to a type; none where the type reads JSON itself.
+fn unconverted(found: &str, shape: &Shape, expected: &str) -> Option<String> {
+    let (found, number) = found.split_once(' ').unwrap_or((found, ""));
+    let kind = match found {
+        "array" => "slice",
+        "object" => "map",
+        "number" if number.contains(['.', 'e', 'E']) => "float64",
+        "number" => "int64",
+        other => other,
+    };
+    Some(match shape {
+        Shape::Struct(_) => format!("cannot restore struct from: {kind}"),
+        Shape::Map { .. } => format!("cannot restore map from {kind}"),
+        Shape::List { .. } | Shape::Bytes => format!("cannot restore slice from {kind}"),
+        // Go converts numbers to each other and to texts, which this reader then refuses.
+        Shape::String | Shape::Int32 | Shape::Int64 if found == "number" => {
+            format!(
+                "cannot convert {kind} to {}",
+                expected.trim_start_matches('*')
+            )
+        }
+        Shape::String => "unrecognized type: string".to_owned(),
+        Shape::Int32 => "unrecognized type: int32".to_owned(),
+        Shape::Int64 => "unrecognized type: int64".to_owned(),
+        Shape::Float => "unrecognized type: float64".to_owned(),
+        Shape::Bool => "unrecognized type: bool".to_owned(),
+        Shape::Any | Shape::IntOrString | Shape::Quantity | Shape::Time | Shape::MicroTime => {
+            return None;
+        }
+    })
 }
 
 /// Go has no null in a list or a map: there stands the zero of the type.

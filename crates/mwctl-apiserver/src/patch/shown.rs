@@ -1,15 +1,23 @@
 //! How a refusal quotes what a patch made: the patched object as the library wrote it that upstream patches with, or the patch as Go prints it.
 //!
-//! That library sorts the fields of the objects that it has opened, and leaves all others as they were.
+//! That library sorts the fields of the objects that it has opened, and leaves all others as they were. A strategic merge patch is quoted
+//! as merging leaves it, which takes out its directives, and the lists whose order they tell.
 
 use super::{PatchKind, go};
 use serde_json::{Map, Value};
+
+/// What the directive with the order of a list begins with.
+const ORDER: &str = "$setElementOrder/";
 
 /// The text for a refusal.
 pub(crate) fn shown(kind: PatchKind, patched: &Value, body: &Value) -> String {
     let mut patched = patched.clone();
     match kind {
-        PatchKind::StrategicMerge => return go::text(body),
+        PatchKind::StrategicMerge => {
+            let mut left = body.clone();
+            consume(&mut left);
+            return go::text(&left);
+        }
         PatchKind::Merge => sort_merged(&mut patched, body),
         PatchKind::Json => {
             sort(&mut patched);
@@ -21,6 +29,17 @@ pub(crate) fn shown(kind: PatchKind, patched: &Value, body: &Value) -> String {
         }
     }
     patched.to_string()
+}
+
+/// Takes out of a strategic merge patch what merging it takes out.
+fn consume(patch: &mut Value) {
+    let Value::Object(fields) = patch else {
+        return;
+    };
+    let ordered = fields.keys().filter_map(|field| field.strip_prefix(ORDER));
+    let ordered: Vec<String> = ordered.map(str::to_owned).collect();
+    fields.retain(|field, _| !field.starts_with('$') && !ordered.contains(field));
+    fields.values_mut().for_each(consume);
 }
 
 fn sort(value: &mut Value) {
@@ -84,8 +103,10 @@ mod tests {
 
     #[test]
     fn a_strategic_patch_is_quoted_itself() {
+        let text = |body: &Value| shown(PatchKind::StrategicMerge, &json!({}), body);
         let body = json!({"spec": {"nope": 1}});
-        let text = shown(PatchKind::StrategicMerge, &json!({}), &body);
-        assert_eq!(text, "map[spec:map[nope:1]]");
+        assert_eq!(text(&body), "map[spec:map[nope:1]]");
+        let body = json!({"spec": {"$setElementOrder/containers": [], "containers": [{"name": "c"}], "replicas": "one"}});
+        assert_eq!(text(&body), "map[spec:map[replicas:one]]");
     }
 }

@@ -24,7 +24,13 @@ fn completed(value: &Value) -> Value {
         version: version.to_owned(),
         kind: value["kind"].as_str().unwrap().to_owned(),
     };
-    let checked = crate::decode::check(&schema, schema.kind(&gvk).unwrap(), value.clone()).unwrap();
+    let checked = crate::decode::check(
+        &schema,
+        schema.kind(&gvk).unwrap(),
+        value.clone(),
+        crate::decode::Reader::Decoder,
+    )
+    .unwrap();
     assert!(checked.strict.is_empty(), "{:?}", checked.strict);
     let Value::Object(mut object) = checked.value else {
         panic!("objects stay objects");

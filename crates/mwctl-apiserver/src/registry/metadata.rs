@@ -53,7 +53,7 @@ pub(super) fn created(target: &Target, object: &mut Value, now: &str) -> Result<
     } else {
         metadata.remove("generation");
     }
-    complaints(target, object)
+    Ok(())
 }
 
 /// Makes a proposal the object that follows `live`: what the server keeps is kept, and a change of what is wanted is counted.
@@ -80,8 +80,7 @@ pub(super) fn updated(target: &Target, live: &Value, proposed: &mut Value) -> Re
         let generation = live["metadata"]["generation"].as_i64().unwrap_or_default();
         proposed["metadata"]["generation"] = json!(generation + 1);
     }
-    no_new_finalizers(target, live, proposed)?;
-    complaints(target, proposed)
+    no_new_finalizers(target, live, proposed)
 }
 
 /// A write to the object leaves its status, and a write to the status leaves everything else.
@@ -201,8 +200,8 @@ fn chosen_name(target: &Target, object: &Value) -> Result<String, Status> {
     Err(target.invalid("", vec![cause]))
 }
 
-/// Refuses names, labels and annotations that may not be.
-fn complaints(target: &Target, object: &Value) -> Result<(), Status> {
+/// What is wrong with names, labels and annotations.
+pub(super) fn complaints(target: &Target, object: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     let mut judge = |field: &str, value: &str, told: Vec<String>| {
         causes.extend(told.into_iter().map(|complaint| Cause {
@@ -249,10 +248,7 @@ fn complaints(target: &Target, object: &Value) -> Result<(), Status> {
             names::qualified_name(finalizer),
         );
     }
-    if causes.is_empty() {
-        return Ok(());
-    }
-    Err(target.invalid(name, causes))
+    causes
 }
 
 /// What names of this kind must be.

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::access::User;
 use crate::apply::{self, Kind, Writer};
-use crate::decode::{self, Strictness, complete, fresh};
+use crate::decode::{self, Reader, Strictness, complete, fresh};
 use crate::patch::{self, PatchKind};
 use crate::schema::Gvk;
 use crate::status::{Cause, Status};
@@ -193,10 +193,11 @@ impl Registry {
         self.enrich(&named, &mut object)?;
         let mut warnings =
             self.admit(&named, options.user.as_ref(), "create", Some(&object), None)?;
-        let causes = match target.resource.definition() {
+        let mut causes = metadata::complaints(target, &object);
+        causes.extend(match target.resource.definition() {
             Some(definition) => definition.validate(&object),
             None => validation::created(&target.resource.gvk, &object),
-        };
+        });
         if !causes.is_empty() {
             return Err(target.invalid(&named.name, causes));
         }
@@ -248,13 +249,14 @@ impl Registry {
             Some(&proposed),
             old,
         )?;
-        let causes = match target.resource.definition() {
+        let mut causes = metadata::complaints(target, &proposed);
+        causes.extend(match target.resource.definition() {
             Some(definition) => definition.validate(&proposed),
             None if target.subresource.is_empty() => {
                 validation::updated(&target.resource.gvk, live.value(), &proposed)
             }
             None => Vec::new(),
-        };
+        });
         if !causes.is_empty() {
             return Err(target.invalid(&target.name, causes));
         }
@@ -351,7 +353,11 @@ fn propose(
                 .structure()
                 .filter(|_| resource.definition().is_none());
             let patched = patch::apply(*kind, resource.schema(), structure, live, body)?;
-            declared(target, patched.clone(), options.strictness)
+            let reader = match kind {
+                PatchKind::StrategicMerge => Reader::Converter,
+                PatchKind::Json | PatchKind::Merge => Reader::Decoder,
+            };
+            declared(target, patched.clone(), options.strictness, reader)
                 .map_err(|why| of_patch(*kind, &patched, body, &why))
         }
         Change::Apply { body, force } => {
@@ -373,10 +379,13 @@ fn declared(
     target: &Target,
     value: Value,
     strictness: Strictness,
+    reader: Reader,
 ) -> Result<(Value, Vec<String>), String> {
     let checked = match (target.resource.definition(), target.resource.structure()) {
         (Some(definition), _) => definition.check(value)?,
-        (None, Some(structure)) => decode::check(target.resource.schema(), structure, value)?,
+        (None, Some(structure)) => {
+            decode::check(target.resource.schema(), structure, value, reader)?
+        }
         (None, None) => return Ok((value, Vec::new())),
     };
     match strictness {
@@ -392,7 +401,7 @@ fn declared(
 /// What was applied, with every value in the form that its type writes. Fields that nobody declared were refused before.
 fn applied(target: &Target, value: Value) -> Result<Value, Status> {
     let subject = apply::subject(&value);
-    match declared(target, value, Strictness::Ignore) {
+    match declared(target, value, Strictness::Ignore, Reader::Converter) {
         Ok((value, _)) => Ok(value),
         Err(why) => {
             let message =
