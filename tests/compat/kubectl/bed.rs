@@ -171,5 +171,5 @@ pub(crate) fn transcript(steps: &[Step]) -> String {
         .iter()
         .map(|step| format!("$ {}\n{}\n", step.command, step.printed))
         .collect();
-    texts.join("\n")
+    format!("{}\n", texts.join("\n").trim_end())
 }

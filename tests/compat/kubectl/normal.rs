@@ -15,6 +15,7 @@ static REPLACED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
             r"\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}",
             "TIME",
         ),
+        (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC", "TIME"),
         (
             r#"((?:resourceVersion|Resource Version)(?:\\*")?: *(?:\\*")?)\d+"#,
             "${1}REVISION",
@@ -61,6 +62,7 @@ fn what_a_run_made_up_is_named_and_the_rest_stays() {
         normal(text, &[]),
         "web-HASH-RANDOM  1/1  Running  0  AGE  ADDRESS"
     );
+    assert_eq!(normal("on 2026-11-24 04:35:42 +0000 UTC", &[]), "on TIME");
     assert_eq!(
         normal("in n1 at 2026-11-24T04:35:42Z", &[("n1", "NAMESPACE")]),
         "in NAMESPACE at TIME"
