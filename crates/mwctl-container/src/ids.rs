@@ -65,7 +65,7 @@ pub(crate) struct Seen {
 /// Something that this machine doesn't let its user have. Containers run without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lack {
-    /// One user id alone: a container can't run as another user than root.
+    /// One user id alone: a container runs as the wanted number, but its processes can become nobody else.
     Users {
         /// Whether the programs that map ids are missing, rather than the range.
         helpers: bool,
@@ -82,7 +82,7 @@ impl fmt::Display for Lack {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Users { .. } => {
-                "only one user id: containers run as root of their own, and as nobody else"
+                "only one user id: whoever a container runs as owns all its files, and can become nobody else"
             }
             Self::Memory => "limits of memory are not enforced",
             Self::Processes => "limits of processes are not enforced",

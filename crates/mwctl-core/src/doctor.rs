@@ -201,7 +201,7 @@ fn ids(machine: &Machine) -> Finding {
         let count = machine.subordinate_ids;
         return Finding::good(TOPIC, format!("{user} has {count} ids for containers"));
     }
-    let what = "containers have one user id only: images that want another user don't start";
+    let what = "containers have one user id only: programs in them can't become another user, and files of images lose their owners";
     Finding::degraded(TOPIC, what, &cures)
 }
 

@@ -21,6 +21,7 @@ mod scratch;
 mod seccomp;
 mod serve;
 mod share;
+mod single_id;
 mod start;
 mod streams;
 mod system;

@@ -15,6 +15,7 @@ use rustix::thread::{
 
 use super::error::{At, Outcome};
 use super::seccomp::Filters;
+use super::single_id;
 use super::system;
 use super::user::{self, Ids};
 
@@ -25,7 +26,10 @@ pub(crate) fn limit(process: &Process, filters: &Filters) -> Outcome<()> {
     for resource in &process.resources {
         system::limit(resource.number, resource.limit).at(Step::Privileges, "resource limits")?;
     }
-    let ids = user::resolve(&process.identity)?;
+    let mut ids = user::resolve(&process.identity)?;
+    if single_id::is_all_there_is() {
+        single_id::renumber(&mut ids)?;
+    }
     let kept = CapabilitySet::from_bits_retain(process.capabilities);
     if process.no_new_privileges {
         set_no_new_privs(true).at(Step::Privileges, "no new privileges")?;

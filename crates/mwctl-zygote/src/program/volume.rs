@@ -12,7 +12,7 @@ use mwctl_zygote::protocol::{File, Step, Volume};
 use rustix::mount::MountFlags;
 
 use super::error::{At, Outcome, failure};
-use super::{mounts, scratch};
+use super::{mounts, scratch, single_id};
 
 const DATA: &str = "..data";
 const NEW: &str = "..data_new";
@@ -51,7 +51,8 @@ pub(crate) fn remove(place: &Path) -> Outcome<()> {
 }
 
 fn give(path: &Path, user: Option<u32>, group: Option<u32>, mode: u32) -> Outcome<()> {
-    if user.is_some() || group.is_some() {
+    // Where there is one id, everything is everybody's already.
+    if (user.is_some() || group.is_some()) && !single_id::is_all_there_is() {
         chown(path, user, group).at(Step::Volume, path.display())?;
     }
     fs::set_permissions(path, Permissions::from_mode(mode)).at(Step::Volume, path.display())
