@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -253,6 +254,9 @@ fn check(path: &Path, expected: Expected, allowed: &[PathBuf]) -> Result<(), Str
     let wrong = |what: &str| format!("{}: {what}", path.display());
     let made = match expected {
         Expected::Directory { make: true } => fs::create_dir_all(path),
+        // For everybody, as minikube's and other provisioners of folders have it: no other user of this machine gets there.
+        Expected::Claim if !path.exists() => fs::create_dir_all(path)
+            .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o777))),
         Expected::File { make: true } => fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -276,7 +280,9 @@ fn check(path: &Path, expected: Expected, allowed: &[PathBuf]) -> Result<(), Str
     let found = fs::metadata(&real).map_err(|error| wrong(&error.to_string()))?;
     let is_socket = std::os::unix::fs::FileTypeExt::is_socket(&found.file_type());
     match expected {
-        Expected::Directory { .. } if !found.is_dir() => Err(wrong("is not a directory")),
+        Expected::Directory { .. } | Expected::Claim if !found.is_dir() => {
+            Err(wrong("is not a directory"))
+        }
         Expected::File { .. } if !found.is_file() => Err(wrong("is not a file")),
         Expected::Socket if !is_socket => Err(wrong("is not a socket")),
         _ => Ok(()),
@@ -335,5 +341,8 @@ mod tests {
         check(&at("file"), Expected::File { make: true }, &allowed).unwrap();
         check(&at("file"), Expected::Directory { make: false }, &allowed).unwrap_err();
         check(&at("file"), Expected::Socket, &allowed).unwrap_err();
+        check(&at("claim"), Expected::Claim, &allowed).unwrap();
+        let mode = fs::metadata(at("claim")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o777);
     }
 }

@@ -26,9 +26,15 @@ pub(crate) enum Planned {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
     Anything,
-    Directory { make: bool },
-    File { make: bool },
+    Directory {
+        make: bool,
+    },
+    File {
+        make: bool,
+    },
     Socket,
+    /// The folder of a claim, made when it is first mounted, whose users the pods that claim it choose.
+    Claim,
 }
 
 /// A token that a volume wants.
@@ -174,7 +180,9 @@ fn plan_one(
             let claim = &it.claim_name;
             format!("persistentvolumeclaim {claim:?} isn't bound to a volume of this machine")
         })?;
-        return of_host(folder, Some("DirectoryOrCreate"), given.allowed);
+        let path = allowed(folder, given.allowed)?;
+        let expected = Expected::Claim;
+        return Ok(Planned::Host { path, expected });
     }
     if let Some(it) = &volume.host_path {
         return of_host(&it.path, it.type_.as_deref(), given.allowed);
@@ -316,6 +324,11 @@ fn of_host(path: &str, kind: Option<&str>, allowed: &[PathBuf]) -> Result<Planne
         Some("Socket") => Expected::Socket,
         Some(other) => return Err(format!("hostPath.type {other} can't be had on this node")),
     };
+    let path = self::allowed(path, allowed)?;
+    Ok(Planned::Host { path, expected })
+}
+
+fn allowed(path: &str, allowed: &[PathBuf]) -> Result<PathBuf, String> {
     let path = PathBuf::from(path);
     let plain = path.is_absolute()
         && !path
@@ -336,7 +349,7 @@ fn of_host(path: &str, kind: Option<&str>, allowed: &[PathBuf]) -> Result<Planne
             path.display()
         ));
     }
-    Ok(Planned::Host { path, expected })
+    Ok(path)
 }
 
 impl Planned {
@@ -467,7 +480,7 @@ mod tests {
     #[test]
     fn a_claim_is_the_folder_it_is_bound_to() {
         let claim = |name: &str| planned(json!({"persistentVolumeClaim": {"claimName": name}}));
-        let expected = Expected::Directory { make: true };
+        let expected = Expected::Claim;
         let path = "/srv/code/claim".into();
         assert_eq!(claim("c").unwrap(), Planned::Host { path, expected });
         assert!(claim("other").unwrap_err().contains("isn't bound"));
