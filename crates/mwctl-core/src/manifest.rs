@@ -29,6 +29,7 @@ pub use self::label::{
     APPLIED, FORM, Form, MANAGED_BY, MANAGER, NAME, PART_OF, RAW, ROLE, WORKTREE, container_name,
     label_value, object_name,
 };
+pub use self::network::{Frontend, frontends};
 pub(crate) use self::object::service_of;
 pub use self::object::{HIDDEN, Object, ObjectId, hide};
 pub use self::workload::workload_id;

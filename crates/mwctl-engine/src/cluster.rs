@@ -66,10 +66,10 @@ pub enum FindError {
     },
 }
 
-/// Looks at the files and asks the local clusters whether they are there.
-pub async fn find(places: &Places) -> Result<Found, FindError> {
+/// The texts of the kubeconfig files that are there.
+fn texts(paths: &[PathBuf]) -> Result<Vec<(PathBuf, String)>, FindError> {
     let mut files = Vec::new();
-    for path in &places.kubeconfig {
+    for path in paths {
         match std::fs::read_to_string(path) {
             Ok(text) => files.push((path.clone(), text)),
             // kubectl too takes a missing file for an empty one.
@@ -80,6 +80,22 @@ pub async fn find(places: &Places) -> Result<Found, FindError> {
             }
         }
     }
+    Ok(files)
+}
+
+/// Host and port of each server that the files name, whether it is there or not.
+pub fn servers(paths: &[PathBuf]) -> Result<Vec<(String, u16)>, FindError> {
+    let read = read(&texts(paths)?, &Detection::default());
+    let contexts = read.map_err(|problems| FindError::Invalid { problems })?;
+    let contexts = contexts.contexts.iter();
+    Ok(contexts
+        .filter_map(|context| address(&context.server))
+        .collect())
+}
+
+/// Looks at the files and asks the local clusters whether they are there.
+pub async fn find(places: &Places) -> Result<Found, FindError> {
+    let files = texts(&places.kubeconfig)?;
     let profiles = match &places.minikube_home {
         Some(home) => minikube::profiles(home).await,
         None => Vec::new(),
@@ -186,6 +202,8 @@ mod tests {
             kubeconfig: vec![folder.path().join("missing"), a, b],
             ..Places::default()
         };
+        let expected = [closed.port(), open.port()].map(|port| ("127.0.0.1".to_owned(), port));
+        assert_eq!(servers(&places.kubeconfig).unwrap(), expected);
         let found = find(&places).await.unwrap();
         assert_eq!(found.running, BTreeSet::from(["kind-up".to_owned()]));
         let choice = found.choose(None, None, &[]).unwrap();

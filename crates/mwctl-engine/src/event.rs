@@ -212,6 +212,9 @@ pub struct Address {
     pub service: ServiceName,
     /// Its address inside the cluster; `null` where it has no port.
     pub url: Option<String>,
+    /// Its addresses on this machine, that of its own port first; none where the cluster gives it none, and `forward` leads
+    /// the way.
+    pub local: Vec<String>,
 }
 
 /// Where events go: shared by everything that runs for one command.

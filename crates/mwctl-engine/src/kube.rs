@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod exec;
 pub mod forward;
+pub mod host_access;
 pub mod lease;
 pub mod logs;
 pub mod observe;

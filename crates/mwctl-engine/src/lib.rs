@@ -34,7 +34,7 @@ pub mod progress;
 pub mod repository;
 pub mod source;
 pub mod test;
-mod tls;
+pub mod tls;
 pub mod watch;
 pub mod workshop;
 pub mod workspace;

@@ -34,6 +34,7 @@ mod host;
 mod host_access;
 mod kernel;
 mod links;
+pub mod loopback;
 mod namespace;
 mod netlink;
 pub mod observed;

@@ -1,5 +1,6 @@
 //! Which command does what.
 
+mod addresses;
 mod apply;
 mod build;
 pub(crate) mod cluster;

@@ -70,6 +70,8 @@ pub(crate) struct Environment {
     pub path: std::ffi::OsString,
     /// For people: who runs this, as `user@host`.
     pub user: String,
+    /// How this program was called, as it can be called again.
+    pub program: String,
 }
 
 #[expect(
@@ -145,6 +147,7 @@ impl Environment {
             clusters,
             log: text(LOG),
             user: format!("{user}@{host}"),
+            program: env::args().next().unwrap_or_else(|| "mwctl".to_owned()),
             home,
         }
     }

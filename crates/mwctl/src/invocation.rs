@@ -152,28 +152,27 @@ impl Invocation {
         files
     }
 
-    /// Makes sure that there is a cluster to deploy to: starts the embedded one where no other is found.
-    pub(crate) async fn ensure_cluster(&self) -> Result<(), CommandError> {
+    /// Connects to the cluster to deploy to: starts the embedded one where no other is found.
+    pub(crate) async fn deploy_target(&self, namespace: &str) -> Result<Target, CommandError> {
         crate::commands::cluster::end_other_version(self).await?;
-        let found = self.clusters().await?;
-        let named = self.global.cluster.as_deref();
-        match found.choose(named, None, &self.global.allow_context) {
-            Ok(Choice::StartEmbedded {
-                reason,
-                passed_over,
-            }) => {
-                for hint in passed_over {
-                    self.ui.events().notice(None, hint);
-                }
-                self.ui.events().notice(
-                    None,
-                    format!("starting the embedded cluster: {}", reason.text()),
-                );
-                crate::commands::cluster::start_embedded(self).await
+        let mut found = self.clusters().await?;
+        if let Ok(Choice::StartEmbedded {
+            reason,
+            passed_over,
+        }) = self.choose(&found)
+        {
+            for hint in passed_over {
+                self.ui.events().notice(None, hint);
             }
-            // Whatever else is so is told by what comes next.
-            _ => Ok(()),
+            self.ui.events().notice(
+                None,
+                format!("starting the embedded cluster: {}", reason.text()),
+            );
+            crate::commands::cluster::start_embedded(self).await?;
+            found = self.clusters().await?;
         }
+        let context = self.chosen(&found)?;
+        self.target_in(&found, &context, namespace).await
     }
 
     /// Where things about clusters are.
@@ -186,18 +185,24 @@ impl Invocation {
         }
     }
 
+    /// The cluster that this run works on, of those that were found.
+    pub(crate) fn choose(&self, found: &Found) -> Result<Choice, Refusal> {
+        let global = &self.global;
+        found.choose(global.cluster.as_deref(), None, &global.allow_context)
+    }
+
     /// The context that this run may work on.
     pub(crate) async fn context(&self) -> Result<(Found, Context), CommandError> {
         let found = self.clusters().await?;
-        let choice = found.choose(
-            self.global.cluster.as_deref(),
-            None,
-            &self.global.allow_context,
-        );
-        match choice {
+        let context = self.chosen(&found)?;
+        Ok((found, context))
+    }
+
+    fn chosen(&self, found: &Found) -> Result<Context, CommandError> {
+        match self.choose(found) {
             Ok(Choice::Context(context, reason)) => {
                 tracing::debug!("context {}: {}", context.name, reason.text());
-                Ok((found, context))
+                Ok(context)
             }
             Ok(Choice::StartMinikube { profile, .. }) => {
                 Err(CommandError::environment("no local cluster runs")
@@ -229,7 +234,16 @@ impl Invocation {
     /// Connects to the cluster, with a workshop for images.
     pub(crate) async fn target(&self, namespace: &str) -> Result<Target, CommandError> {
         let (found, context) = self.context().await?;
-        let cluster = self.cluster(&context, namespace).await?;
+        self.target_in(&found, &context, namespace).await
+    }
+
+    async fn target_in(
+        &self,
+        found: &Found,
+        context: &Context,
+        namespace: &str,
+    ) -> Result<Target, CommandError> {
+        let cluster = self.cluster(context, namespace).await?;
         let architecture = mwctl_engine::kube::observe::architecture(&cluster)
             .await
             .map_err(|error| unreachable(error, &context.name))?;
@@ -258,6 +272,25 @@ impl Invocation {
         Ok(merged)
     }
 
+    /// What to type for another command about the same folder and cluster.
+    pub(crate) fn typed(&self, rest: &str) -> String {
+        let global = &self.global;
+        let directory = global.directory.as_ref();
+        let directory = directory.map(|path| path.display().to_string());
+        let mut words = vec![quoted(&self.environment.program)];
+        for (option, value) in [
+            ("-C", &directory),
+            ("--cluster", &global.cluster),
+            ("--namespace", &global.namespace),
+        ] {
+            if let Some(value) = value {
+                words.extend([option.to_owned(), quoted(value)]);
+            }
+        }
+        words.push(rest.to_owned());
+        words.join(" ")
+    }
+
     /// Where images and downloads are kept.
     pub(crate) fn cache(&self) -> PathBuf {
         self.global
@@ -276,6 +309,16 @@ impl Invocation {
             owner,
             agent_digest: mwctl_engine::deploy::agent().digest.to_owned(),
         }
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=@,+".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 
@@ -318,4 +361,16 @@ pub(crate) fn service<'a>(stack: &'a Stack, name: &str) -> Result<&'a Service, C
         ))
         .hint(format!("its services are: {}", names.join(", ")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_one_word_to_a_shell() {
+        assert_eq!(quoted("target/debug/mwctl"), "target/debug/mwctl");
+        assert_eq!(quoted("it's here"), "'it'\\''s here'");
+        assert_eq!(quoted(""), "''");
+    }
 }

@@ -21,28 +21,11 @@ const DNS: u16 = 53;
 /// that some of its ports are reached by. None where nothing listens.
 pub(super) fn services(stack: &Stack, service: &Service, worktree: &str) -> Vec<KubeService> {
     let object = object_name(stack, service);
-    let mut named: Vec<(Option<&str>, Vec<&Port>)> = Vec::new();
-    for port in ports(service) {
-        let name = match &port.reach {
-            Reach::Service => None,
-            Reach::Named(name) => Some(name.as_str()),
-            Reach::Cluster | Reach::Pod => continue,
-        };
-        match named.iter_mut().find(|(other, _)| *other == name) {
-            Some((_, ports)) => ports.push(port),
-            None => named.push((name, vec![port])),
-        }
-    }
-    named
+    named(service)
         .into_iter()
         .map(|(suffix, ports)| {
-            let (name, prefix) = match suffix {
-                None => (object.clone(), None),
-                Some(suffix) => (
-                    shorten(&format!("{object}-{suffix}")),
-                    Some(object.as_str()),
-                ),
-            };
+            let name = named_object(&object, suffix);
+            let prefix = suffix.map(|_| object.as_str());
             let mut spec = ServiceSpec {
                 type_: Some("ClusterIP".to_owned()),
                 selector: Some(route(stack, service)),
@@ -59,6 +42,62 @@ pub(super) fn services(stack: &Stack, service: &Service, worktree: &str) -> Vec<
             }
         })
         .collect()
+}
+
+/// The ports of a service by the name that they are reached by, beside the service's own.
+fn named(service: &Service) -> Vec<(Option<&str>, Vec<&Port>)> {
+    let mut named: Vec<(Option<&str>, Vec<&Port>)> = Vec::new();
+    for port in ports(service) {
+        let name = match &port.reach {
+            Reach::Service => None,
+            Reach::Named(name) => Some(name.as_str()),
+            Reach::Cluster | Reach::Pod => continue,
+        };
+        match named.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, ports)) => ports.push(port),
+            None => named.push((name, vec![port])),
+        }
+    }
+    named
+}
+
+fn named_object(object: &str, suffix: Option<&str>) -> String {
+    match suffix {
+        None => object.to_owned(),
+        Some(suffix) => shorten(&format!("{object}-{suffix}")),
+    }
+}
+
+/// A port of a service that has an address in the cluster.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Frontend {
+    /// The name of its Service.
+    pub object: String,
+    /// The port.
+    pub port: u16,
+    /// What is spoken there, as a URL says it.
+    pub scheme: String,
+}
+
+/// The ports of a service that connections to an address of the cluster reach, its own first.
+pub fn frontends(stack: &Stack, service: &Service) -> Vec<Frontend> {
+    let object = object_name(stack, service);
+    let headless = service.network.address == Address::Headless;
+    let mut frontends = Vec::new();
+    for (suffix, ports) in named(service) {
+        if suffix.is_none() && headless {
+            continue;
+        }
+        let tcp = ports
+            .into_iter()
+            .filter(|port| port.protocol == Protocol::Tcp);
+        frontends.extend(tcp.map(|port| Frontend {
+            object: named_object(&object, suffix),
+            port: port.number,
+            scheme: port.name.clone(),
+        }));
+    }
+    frontends
 }
 
 fn address(address: &Address, spec: &mut ServiceSpec) {

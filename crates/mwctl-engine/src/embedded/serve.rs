@@ -102,8 +102,8 @@ pub async fn serve(
         None => None,
         Some(mut wanted) => {
             wanted.mountable.extend(mountable);
-            let logs = claim.folder().join("logs");
-            let started = node::start(&server, &endpoint, &context(name), logs, wanted).await;
+            let name = context(name);
+            let started = node::start(&server, &endpoint, &name, claim.folder(), wanted).await;
             Some(started.map_err(ServeError::Node)?)
         }
     };
@@ -136,6 +136,15 @@ impl Serving {
     /// The folder's claim, with the kubeconfig's place.
     pub fn claim(&self) -> &Claim {
         &self.claim
+    }
+
+    /// Is back when its node has lost all of its containers at once, because somebody killed the first process of them. Nothing can run
+    /// there any more.
+    pub async fn is_lost(&self) {
+        match &self.node {
+            Some(node) => node.lost().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Ends the cluster, and is back when none of its containers runs any more.

@@ -72,12 +72,7 @@ pub(crate) use disposable::{end_other_version, start_embedded};
 
 async fn list(run: &Invocation) -> Result<Exit, CommandError> {
     let found = run.clusters().await?;
-    let choice = found.choose(
-        run.global.cluster.as_deref(),
-        None,
-        &run.global.allow_context,
-    );
-    let chosen = match choice {
+    let chosen = match run.choose(&found) {
         Ok(Choice::Context(context, _)) => Some(context.name),
         _ => None,
     };

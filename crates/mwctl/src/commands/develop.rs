@@ -34,8 +34,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Develop) -> Result<Exit, C
         }
         return Ok(Exit::Success);
     }
-    run.ensure_cluster().await?;
-    let target = run.target(&workspace.stack.namespace).await?;
+    let target = run.deploy_target(&workspace.stack.namespace).await?;
     let options = Options {
         identity: run.identity(),
         take_over: arguments.take_over,

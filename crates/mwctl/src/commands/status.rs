@@ -10,6 +10,7 @@ use mwctl_engine::kube::logs::last_lines;
 use mwctl_engine::kube::{Cluster, observe};
 use serde::Serialize;
 
+use super::addresses;
 use crate::args::Services;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -35,6 +36,8 @@ struct Row {
     image: Option<String>,
     restarts: u32,
     pods: Vec<String>,
+    /// Where it is reached from this machine, its own port first.
+    urls: Vec<String>,
     cause: Option<Cause>,
 }
 
@@ -46,13 +49,20 @@ pub(super) async fn run(run: &Invocation, arguments: &Services) -> Result<Exit, 
     let observed = observe::stack(&cluster, stack.name.as_str(), &[])
         .await
         .map_err(|error| unreachable(error, &cluster.context))?;
-    let mut rows = Vec::new();
-    for service in stack
+    let shown: Vec<&Service> = stack
         .services
         .values()
         .filter(|service| services.contains(&service.name))
-    {
-        rows.push(row(&cluster, stack, service, &observed).await);
+        .collect();
+    let deployed = shown.iter().copied();
+    let deployed = deployed
+        .filter(|service| observed.progress(&workload_id(stack, service)) != Progress::Missing);
+    let mut urls = addresses::of(&cluster, stack, deployed).await;
+    let mut rows = Vec::new();
+    for service in shown {
+        let mut row = row(&cluster, stack, service, &observed).await;
+        row.urls = urls.remove(&service.name).unwrap_or_default();
+        rows.push(row);
     }
     let healthy = rows.iter().all(|row| row.progress == Progress::Ready);
     let answer = Answer {
@@ -102,6 +112,7 @@ async fn row(cluster: &Cluster, stack: &Stack, service: &Service, observed: &Obs
             .map(|c| c.restarts)
             .sum(),
         pods: pods.iter().map(|pod| pod.name.clone()).collect(),
+        urls: Vec::new(),
         cause,
     }
 }
@@ -109,7 +120,10 @@ async fn row(cluster: &Cluster, stack: &Stack, service: &Service, observed: &Obs
 fn text(answer: &Answer) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["SERVICE", "STATE", "FORM", "RESTARTS", "IMAGE"]);
+    let reached = answer.services.iter().any(|row| !row.urls.is_empty());
+    let urls = if reached { Some("URL") } else { None };
+    let header = ["SERVICE", "STATE", "FORM", "RESTARTS", "IMAGE"];
+    table.set_header(header.into_iter().chain(urls));
     for row in &answer.services {
         let state = match row.progress {
             Progress::Ready => "ready",
@@ -117,13 +131,16 @@ fn text(answer: &Answer) -> String {
             Progress::Starting => "starting",
             Progress::Missing => "not deployed",
         };
-        table.add_row([
+        let restarts = row.restarts.to_string();
+        let urls = row.urls.join(" ");
+        let cells = [
             row.service.as_str(),
             state,
             row.form.map_or("", Form::as_str),
-            &row.restarts.to_string(),
+            &restarts,
             row.image.as_deref().unwrap_or(""),
-        ]);
+        ];
+        table.add_row(cells.into_iter().chain(reached.then_some(urls.as_str())));
     }
     let place = format!("{} in {}", answer.namespace, answer.context);
     let mut text = format!("{} {}\n{}\n", answer.stack, dim(&place), table.trim_fmt());

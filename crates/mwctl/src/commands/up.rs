@@ -1,5 +1,6 @@
 //! `mwctl up`: deploys the stack, or brings it up to date.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use mwctl_core::observed::Observed;
@@ -12,6 +13,7 @@ use mwctl_engine::progress::Progress;
 use mwctl_engine::source::{self, Fetched};
 use mwctl_engine::workspace::{self, Workspace};
 
+use super::addresses::{self, Urls};
 use crate::args::Up;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -21,8 +23,7 @@ use crate::ui::style::{accent, bold, dim};
 pub(super) async fn run(run: &Invocation, arguments: &Up) -> Result<Exit, CommandError> {
     fetch(run).await?;
     let workspace = run.workspace()?;
-    run.ensure_cluster().await?;
-    let target = run.target(&workspace.stack.namespace).await?;
+    let target = run.deploy_target(&workspace.stack.namespace).await?;
     let prepared = super::plan::make(&target, &workspace, &arguments.deploy).await?;
     tell_holds(run, &prepared.plan);
     tell_isolation(run, &workspace, &target.cluster).await;
@@ -42,7 +43,14 @@ pub(super) async fn run(run: &Invocation, arguments: &Up) -> Result<Exit, Comman
         go_back(run, execution, &prepared.observed, &outcome).await;
     }
     run.ui.finish();
-    tell(run, &workspace, &prepared.plan, &outcome);
+    // What isn't deployed completely may have no address yet, and nobody is to wait for it.
+    let urls = if outcome.failed.is_empty() && outcome.remaining.is_empty() {
+        let stack = &workspace.stack;
+        addresses::of(&target.cluster, stack, stack.services.values()).await
+    } else {
+        Urls::new()
+    };
+    tell(run, &workspace, &prepared.plan, &outcome, &urls);
     let obstacles = prepared.plan.obstacles().next().is_some();
     if run.interrupt.finish.is_cancelled() && !outcome.remaining.is_empty() {
         return Err(CommandError::interrupted());
@@ -151,7 +159,7 @@ pub(super) fn tell_holds(run: &Invocation, plan: &Plan) {
     }
 }
 
-fn tell(run: &Invocation, workspace: &Workspace, plan: &Plan, outcome: &Outcome) {
+fn tell(run: &Invocation, workspace: &Workspace, plan: &Plan, outcome: &Outcome, urls: &Urls) {
     let stack = &workspace.stack;
     let services = stack.services.values().map(|service| Address {
         service: service.name.clone(),
@@ -159,6 +167,7 @@ fn tell(run: &Invocation, workspace: &Workspace, plan: &Plan, outcome: &Outcome)
             let host = mwctl_core::manifest::object_name(stack, service);
             format!("http://{host}.{}:{}", stack.namespace, port.number)
         }),
+        local: urls.get(&service.name).cloned().unwrap_or_default(),
     });
     run.ui.events().send(Event::Done(Deployed {
         done: outcome.done.len(),
@@ -169,7 +178,8 @@ fn tell(run: &Invocation, workspace: &Workspace, plan: &Plan, outcome: &Outcome)
     }));
     if plan.is_empty() {
         // What is held back was told before anything was done.
-        run.ui.say(render::summary(plan).trim_end());
+        let summary = format!("{}{}", render::summary(plan), addresses::text(urls));
+        run.ui.say(summary.trim_end());
         return;
     }
     if !outcome.remaining.is_empty() {
@@ -192,13 +202,30 @@ fn tell(run: &Invocation, workspace: &Workspace, plan: &Plan, outcome: &Outcome)
             .values()
             .find(|service| service.develop.is_some());
         let name = first.map_or("SERVICE", |service| service.name.as_str());
-        run.ui.say(&format!(
-            "{} is up; {} leads a port to it, {} follows your edits",
-            bold(stack.name.as_str()),
-            accent(&format!("`mwctl forward {name}`")),
-            accent(&format!("`mwctl develop {name}`")),
-        ));
+        run.ui.say(&next(run, stack.name.as_str(), name, urls));
     }
+}
+
+/// Where everything is, and what to type next.
+fn next(run: &Invocation, stack: &str, service: &str, urls: &Urls) -> String {
+    let forward = format!("forward {service}");
+    let develop = format!("develop {service}");
+    let mut commands = vec![
+        (develop.as_str(), "follows your edits"),
+        ("logs -f", "shows what they say"),
+        ("down", "takes it down"),
+    ];
+    if urls.is_empty() {
+        commands.insert(0, (forward.as_str(), "leads a port to it"));
+    }
+    let typed: Vec<String> = commands.iter().map(|(rest, _)| run.typed(rest)).collect();
+    let width = typed.iter().map(String::len).max().unwrap_or_default();
+    let mut text = format!("{} is up\n{}try:", bold(stack), addresses::text(urls));
+    for (typed, (_, what)) in typed.iter().zip(&commands) {
+        let typed = accent(&format!("{typed:width$}"));
+        let _infallible = write!(text, "\n  {typed}  {}", dim(&format!("# {what}")));
+    }
+    text
 }
 
 /// Fetches the sources that are missing, and tells of each as an event.

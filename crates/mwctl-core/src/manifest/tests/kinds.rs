@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::fixture::{container, service, stack};
 use super::{find, rendered};
+use crate::manifest::frontends;
 use crate::model::{
     Address, Concurrency, Limits, Manifest, Mount, PodSecurity, Reach, Run, Service, Stack, Volume,
     VolumeKind, Workload,
@@ -142,7 +143,19 @@ fn a_port_is_reached_from_where_it_says_and_from_nowhere_else() {
     it.helpers[0].ports[0].reach = Reach::Cluster;
     it.helpers[1].ports[0].reach = Reach::Pod;
     it.helpers[2].ports[0].reach = Reach::Named("tls-service".to_owned());
-    let objects = rendered(&with(it));
+    let stack = with(it);
+    let addresses = |stack: &Stack| -> Vec<(String, u16, String)> {
+        let found = frontends(stack, &stack.services["it"]).into_iter();
+        found.map(|it| (it.object, it.port, it.scheme)).collect()
+    };
+    let at = |object: &str, port| (object.to_owned(), port, "http".to_owned());
+    let secured = at("it-main-tls-service", 9003);
+    assert_eq!(addresses(&stack), [at("it-main", 8000), secured.clone()]);
+    let mut headless = stack.clone();
+    let it = headless.services.get_mut("it").unwrap();
+    it.network.address = Address::Headless;
+    assert_eq!(addresses(&headless), [secured]);
+    let objects = rendered(&stack);
     let numbers = |list: &Value| -> Vec<Value> {
         let ports = list.as_array().unwrap().iter();
         ports.map(|port| port["port"].clone()).collect()

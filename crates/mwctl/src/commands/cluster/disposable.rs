@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mwctl_core::cluster::EMBEDDED;
+use mwctl_engine::cluster::servers;
 use mwctl_engine::embedded::{
     self, ClaimError, CreateError, Known, Lease, NodeOptions, Options, ServeError,
 };
@@ -56,6 +57,8 @@ pub(super) fn options(
         images: environment.image_store.clone(),
         accounts: environment.accounts.clone(),
         mountable: Vec::new(),
+        // A file that is broken names no server; whoever chooses a cluster is told so.
+        refused: servers(&environment.kubeconfig).unwrap_or_default(),
     });
     Options {
         simulate_pods: disposable.simulate_pods,
@@ -263,11 +266,17 @@ pub(super) async fn serve(
             None => std::future::pending().await,
         }
     };
-    tokio::select! {
-        () = run.interrupt.finish.cancelled() => {}
-        () = time_is_up => {}
-    }
+    let lost = tokio::select! {
+        () = run.interrupt.finish.cancelled() => false,
+        () = time_is_up => false,
+        () = serving.is_lost() => true,
+    };
     serving.stop().await;
+    if lost {
+        let message =
+            "the first process of all containers was killed; the next `mwctl up` starts them again";
+        return Err(CommandError::environment(message));
+    }
     clusters.forget_log(name);
     Ok(Exit::Success)
 }
