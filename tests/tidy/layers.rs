@@ -135,7 +135,7 @@ fn arrows_between_our_crates_are_those_of_the_architecture() {
     assert_eq!(graph.ours("mwctl-image"), ["mwctl-container"]);
     assert_eq!(
         graph.ours("mwctl-testing"),
-        ["mwctl-apiserver", "mwctl-controllers"]
+        ["mwctl-apiserver", "mwctl-controllers", "mwctl-engine"]
     );
     assert_eq!(graph.ours("mwctl"), ["mwctl-core", "mwctl-engine"]);
 }

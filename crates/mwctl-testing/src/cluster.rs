@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use k8s_openapi::api::core::v1::Namespace;
+use kube::Client;
 use kube::api::PostParams;
-use kube::{Api, Client};
 use mwctl_apiserver::server::{Endpoint, Server};
 use mwctl_apiserver::status::Status;
 use mwctl_controllers::Controllers;
@@ -21,10 +21,25 @@ use crate::{evidence, name};
 #[derive(Debug)]
 #[must_use = "it ends when it is dropped"]
 pub struct TestCluster {
-    server: Server,
+    api: Api,
     test: String,
+}
+
+/// Where the API is.
+#[derive(Debug)]
+enum Api {
+    /// In this process.
+    Here(Box<Here>),
+    /// In a process of its own, beside a node.
+    #[cfg(feature = "node")]
+    There(Box<crate::node::Process>),
+}
+
+#[derive(Debug)]
+struct Here {
+    server: Server,
     shared: OnceLock<Shared>,
-    controllers: Option<mwctl_controllers::Handle>,
+    _controllers: Option<mwctl_controllers::Handle>,
     /// The last to go: what is above runs on it.
     background: Background,
 }
@@ -59,6 +74,10 @@ pub enum StartError {
     /// The controllers don't run.
     #[error("the controllers don't start")]
     Controllers(#[from] mwctl_controllers::StartError),
+    /// There is no node.
+    #[cfg(feature = "node")]
+    #[error(transparent)]
+    Node(#[from] crate::node::NodeError),
 }
 
 impl Default for Options {
@@ -110,11 +129,13 @@ impl Options {
             controllers = Some(started?);
         }
         Ok(TestCluster {
-            server,
+            api: Api::Here(Box::new(Here {
+                server,
+                shared: OnceLock::new(),
+                _controllers: controllers,
+                background,
+            })),
             test: name::of_this_test(),
-            shared: OnceLock::new(),
-            controllers,
-            background,
         })
     }
 }
@@ -125,14 +146,33 @@ impl TestCluster {
         Options::default().start().await
     }
 
-    /// A client that may do everything. It goes through memory, not through a socket, and belongs to the runtime it is made in.
+    /// Starts a cluster whose pods are containers of this machine: real processes with a network, services, names and logs.
+    ///
+    /// An image is this machine itself (`mwctl.local/host`), or one of the user's store, which pulls what it lacks.
+    #[cfg(feature = "node")]
+    pub async fn with_node() -> Result<Self, StartError> {
+        Ok(Self {
+            api: Api::There(Box::new(crate::node::Process::start().await?)),
+            test: name::of_this_test(),
+        })
+    }
+
+    /// A client that may do everything. It belongs to the runtime it is made in; without a node it goes through memory.
+    ///
+    /// # Panics
+    ///
+    /// With a node: outside of a runtime.
     pub fn client(&self) -> Client {
-        self.server.client()
+        match &self.api {
+            Api::Here(here) => here.server.client(),
+            #[cfg(feature = "node")]
+            Api::There(there) => (there.clients())(),
+        }
     }
 
     /// The test's namespace, named after the test and made when it is first asked for.
     pub async fn namespace(&self) -> Result<String, kube::Error> {
-        let namespaces: Api<Namespace> = Api::all(self.client());
+        let namespaces: kube::Api<Namespace> = kube::Api::all(self.client());
         let mut namespace = Namespace::default();
         namespace.metadata.name = Some(self.test.clone());
         match namespaces.create(&PostParams::default(), &namespace).await {
@@ -145,6 +185,16 @@ impl TestCluster {
 
     /// The kubeconfig for other programs, which reach the API at a port of this machine that it gets when this is first asked.
     pub async fn kubeconfig(&self) -> io::Result<&Path> {
+        match &self.api {
+            Api::Here(here) => here.kubeconfig(&self.test).await,
+            #[cfg(feature = "node")]
+            Api::There(there) => Ok(there.kubeconfig()),
+        }
+    }
+}
+
+impl Here {
+    async fn kubeconfig(&self, test: &str) -> io::Result<&Path> {
         if let Some(shared) = self.shared.get() {
             return Ok(&shared.path);
         }
@@ -157,7 +207,7 @@ impl TestCluster {
             .await??;
         let folder = TempDir::with_prefix("mwctl-testing-")?;
         let path = folder.path().join("kubeconfig");
-        endpoint.kubeconfig().write(&path, &self.test)?;
+        endpoint.kubeconfig().write(&path, test)?;
         let shared = Shared {
             path,
             _folder: folder,
@@ -170,9 +220,16 @@ impl TestCluster {
 
 impl Drop for TestCluster {
     fn drop(&mut self) {
-        drop(self.controllers.take());
-        if std::thread::panicking() {
-            evidence::keep(&self.server, &self.test);
+        if !std::thread::panicking() {
+            return;
+        }
+        match &self.api {
+            Api::Here(here) => {
+                let server = here.server.clone();
+                evidence::keep(&self.test, move || server.client());
+            }
+            #[cfg(feature = "node")]
+            Api::There(there) => evidence::keep(&self.test, there.clients()),
         }
     }
 }

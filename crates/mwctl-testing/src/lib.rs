@@ -25,6 +25,10 @@ mod background;
 mod cluster;
 mod evidence;
 mod name;
+#[cfg(feature = "node")]
+mod node;
 
 pub use apply::ApplyError;
 pub use cluster::{Options, StartError, TestCluster};
+#[cfg(feature = "node")]
+pub use node::NodeError;
