@@ -1,4 +1,5 @@
-//! The guides, as their readers follow them: each `sh` block is run, in order, in one folder.
+//! The guides, as their readers follow them on a real cluster: each `sh` block is run, in order, in one folder. The newcomer's is
+//! followed on the embedded one, by `tests/cli/quickstart.rs`.
 //!
 //! Blocks that wait for somebody are marked `console`, and are not run.
 
@@ -52,11 +53,6 @@ fn the_guide_for_developers_can_be_followed() {
     // A stack above a checkout would take the checkout's place.
     cluster.remove("mwctl.yaml");
     follow("service-developer", &cluster);
-}
-
-#[test]
-fn the_guide_for_newcomers_can_be_followed() {
-    follow("newcomer", &place("newcomer"));
 }
 
 #[test]

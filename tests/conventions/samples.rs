@@ -58,10 +58,10 @@ fn the_sample_of_three_services_has_what_it_shows() {
         .keys()
         .map(mwctl_core::name::ServiceName::as_str)
         .collect();
-    assert_eq!(names, ["greeting", "redis", "seed"]);
+    assert_eq!(names, ["greeting", "seed", "store"]);
     let greeting = &stack.services["greeting"];
-    assert_eq!(greeting.port().unwrap().number, 3000);
-    assert_eq!(greeting.helpers[0].name, "statsd-exporter");
+    assert_eq!(greeting.port().unwrap().number, 8000);
+    assert_eq!(greeting.helpers[0].name, "metrics");
     assert!(stack.services["seed"].workload.ends());
 }
 
