@@ -11,7 +11,10 @@ mod embedded;
 mod folder;
 mod images;
 mod killed;
+mod kills;
 mod node;
+mod place;
+mod quickstart;
 
 use std::io::Read;
 

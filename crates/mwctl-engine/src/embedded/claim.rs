@@ -216,11 +216,20 @@ impl Clusters {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         return Err(folder(&left)(error));
                     }
-                    _ => tracing::debug!("swept {}", left.display()),
+                    _ => self.forget_silence(&name),
                 }
             }
         }
         Ok(())
+    }
+
+    /// Removes the log of a process that was killed, unless it said something: that may tell why it is gone.
+    fn forget_silence(&self, name: &str) {
+        tracing::debug!("swept {name}");
+        let log = self.log(name);
+        if fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
+            self.forget_log(name);
+        }
     }
 
     fn names(&self) -> Result<Vec<String>, ClaimError> {
@@ -327,8 +336,11 @@ mod tests {
         fs::create_dir_all(&left).unwrap();
         fs::write(left.join("lock"), "").unwrap();
         write_lease(&left).unwrap();
+        fs::write(clusters.log("left"), "").unwrap();
+        fs::write(clusters.log("other"), "what it said").unwrap();
         assert_eq!(names(&clusters), Vec::<String>::new());
-        assert!(!left.exists());
+        assert!(!left.exists() && !clusters.log("left").exists());
+        assert!(clusters.log("other").exists());
     }
 
     #[test]
