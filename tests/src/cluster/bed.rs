@@ -11,6 +11,9 @@ use tokio::runtime::Runtime;
 /// Tests that stop a component of the node hold this alone; all others share it.
 static USE: RwLock<()> = RwLock::new(());
 
+/// How the contexts of test beds begin: the real node's, and those of disposable clusters for one command.
+const BEDS: [&str; 2] = ["mwctl-test-", "mwctl-run-"];
+
 /// The node, and a runtime to speak to it with.
 pub struct Bed {
     pub(super) cluster: Cluster,
@@ -49,7 +52,7 @@ impl Bed {
         let read = kube::config::Kubeconfig::read_from(&kubeconfig).expect("a kubeconfig");
         let context = read.current_context.clone().unwrap_or_default();
         assert!(
-            context.starts_with("mwctl-test-"),
+            BEDS.iter().any(|bed| context.starts_with(bed)),
             "`{context}` is not a test bed: the suite touches nothing else"
         );
         let runtime = tokio::runtime::Builder::new_multi_thread()
