@@ -82,8 +82,8 @@ fn nothing_in_the_corpus_and_near_it_makes_a_reader_panic() {
                     files.remove(Path::new("server.js"));
                 }
                 files.insert(path.into(), text);
-                let once = resolved(&shipped, &files);
-                assert_eq!(once, resolved(&shipped, &files), "{}", file.display());
+                let once = resolved(shipped, &files);
+                assert_eq!(once, resolved(shipped, &files), "{}", file.display());
             }
         }
     }

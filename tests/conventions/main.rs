@@ -42,10 +42,10 @@ fn scenarios(folder: &str) -> Vec<PathBuf> {
 fn files_of(directory: &Path, root: &Path, own: &[Document]) -> Option<Repository> {
     root.is_dir().then(|| {
         let shipped = conventions::shipped();
-        let read = repository::read(root, &conventions::interest(&shipped, own)).unwrap();
+        let read = repository::read(root, &conventions::interest(shipped, own)).unwrap();
         assert_eq!(read.problems, []);
         let mut files = read.texts;
-        for file in repository::present(root, &conventions::presence(&shipped, own)) {
+        for file in repository::present(root, &conventions::presence(shipped, own)) {
             files.insert(file, String::new());
         }
         Repository {
@@ -83,14 +83,14 @@ pub(crate) fn resolve(file: &Path, root: &Path) -> Result<Stack, Vec<Problem>> {
         }
     }
     let shipped = conventions::shipped();
-    let asked = conventions::environment(&shipped, &own, &repositories);
+    let asked = conventions::environment(shipped, &own, &repositories);
     let environment = ENVIRONMENT
         .iter()
         .filter(|(name, _)| asked.iter().any(|it| it == name))
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
     let resolved = conventions::resolve(&Input {
-        shipped: &shipped,
+        shipped,
         own: &own,
         directory: &directory,
         repositories: &repositories,

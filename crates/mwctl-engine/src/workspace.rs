@@ -89,7 +89,7 @@ pub fn explain(
 struct Gathered {
     root: PathBuf,
     interest: Vec<PathBuf>,
-    shipped: Vec<Document>,
+    shipped: &'static [Document],
     own: Vec<Document>,
     problems: Vec<Problem>,
     omitted: Omitted,
@@ -120,8 +120,8 @@ fn gather(
         mut problems,
         omitted,
     } = parsed;
-    let mut interest = conventions::interest(&shipped, &own);
-    let presence = conventions::presence(&shipped, &own);
+    let mut interest = conventions::interest(shipped, &own);
+    let presence = conventions::presence(shipped, &own);
     let mut repositories = Vec::new();
     for source in conventions::sources(&own, &root, &profiles) {
         let Some(directory) = source.directory().filter(|directory| directory.is_dir()) else {
@@ -139,7 +139,7 @@ fn gather(
     }
     interest.extend(presence);
     let environment: BTreeMap<String, String> =
-        conventions::environment(&shipped, &own, &repositories)
+        conventions::environment(shipped, &own, &repositories)
             .into_iter()
             .filter_map(|name| environment(&name).map(|value| (name, value)))
             .collect();
@@ -166,7 +166,7 @@ impl Gathered {
         resolve: impl FnOnce(&Input<'_>) -> Result<T, Vec<Problem>>,
     ) -> Result<T, Load> {
         let resolved = resolve(&Input {
-            shipped: &self.shipped,
+            shipped: self.shipped,
             own: &self.own,
             directory: &self.root,
             repositories: &self.repositories,

@@ -4,6 +4,7 @@
 //! It answers which one recognises a repository, and what a convention says with everything it
 //! extends.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -27,7 +28,12 @@ struct Convention<'a> {
     header: wire::Convention,
     tree: &'a Node,
     own: bool,
+    /// Worked out when the first service asks.
+    said: OnceCell<Option<SaidByAll>>,
 }
+
+/// What a convention and everything it extends say, the most general first; and these layers merged.
+type SaidByAll = (Vec<Layer>, Node);
 
 /// A convention that fits a repository, and the lines that show it.
 pub(crate) struct Recognised {
@@ -78,7 +84,13 @@ impl<'a> Catalogue<'a> {
                 let problem = shadows("convention", &header.name);
                 problems.push(problem.at(tree.place("/name").location()));
             }
-            conventions.insert(header.name.clone(), Convention { header, tree, own });
+            let convention = Convention {
+                tree,
+                own,
+                said: OnceCell::new(),
+                header,
+            };
+            conventions.insert(convention.header.name.clone(), convention);
         }
         let catalogue = Self {
             conventions,
@@ -145,26 +157,26 @@ impl<'a> Catalogue<'a> {
         Ok(chain)
     }
 
-    /// What a convention and everything it extends say, the most general first; `None` where it
-    /// isn't there.
-    pub(crate) fn layers(&self, name: &str) -> Option<Vec<Layer>> {
-        let chain = self.chain(name).ok()?;
-        let layer = |convention: &&Convention<'_>| Layer {
-            speaker: Speaker::Convention(convention.header.name.clone()),
-            tree: spec_keys(convention.tree),
-        };
-        (!chain.is_empty()).then(|| chain.iter().map(layer).collect())
+    /// What a convention and everything it extends say; `None` where it isn't there, or extends itself.
+    pub(crate) fn said(&self, name: &str) -> Option<&SaidByAll> {
+        let convention = self.conventions.get(name)?;
+        let said = convention.said.get_or_init(|| {
+            let chain = self.chain(name).ok()?;
+            let layer = |convention: &&Convention<'_>| Layer {
+                speaker: Speaker::Convention(convention.header.name.clone()),
+                tree: spec_keys(convention.tree).into(),
+            };
+            let layers: Vec<Layer> = chain.iter().map(layer).collect();
+            let merged = layer::merged(&layers, &convention.tree.at);
+            Some((layers, merged))
+        });
+        said.as_ref()
     }
 
     /// Whether a service of this convention can run without files of its own.
     pub(crate) fn needs_no_source(&self, name: &str) -> bool {
-        let Some(convention) = self.conventions.get(name) else {
-            return false;
-        };
-        self.layers(name).is_some_and(|layers| {
-            let spec = layer::merged(&layers, &convention.tree.at);
-            spec.pointer("/container/image").is_some()
-        })
+        let said = self.said(name);
+        said.is_some_and(|(_, merged)| merged.pointer("/container/image").is_some())
     }
 
     /// The names of the conventions whose services need no files of their own.

@@ -216,8 +216,8 @@ fn leave_out(tree: &mut Node, kind: Kind, gaps: &mut Vec<Location>) {
         };
         match tree.pointer_mut(map).map(|node| &mut node.tree) {
             Some(Tree::Map(entries)) => {
-                let steps: Vec<String> = steps(&pointer).collect();
-                entries.retain(|entry| Some(&entry.key) != steps.last());
+                let last = steps(&pointer).last().unwrap_or_default();
+                entries.retain(|entry| entry.key != last);
             }
             Some(Tree::List(items)) => {
                 if let Some(index) = key.parse().ok().filter(|index| *index < items.len()) {
@@ -232,7 +232,7 @@ fn leave_out(tree: &mut Node, kind: Kind, gaps: &mut Vec<Location>) {
 /// Sorts pointers so that a list's items are in their order.
 fn order(pointer: &str) -> Vec<(usize, String)> {
     steps(pointer)
-        .map(|step| (step.parse().unwrap_or(usize::MAX), step))
+        .map(|step| (step.parse().unwrap_or(usize::MAX), step.into_owned()))
         .collect()
 }
 

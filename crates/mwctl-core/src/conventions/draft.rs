@@ -11,10 +11,10 @@ use super::layer::{self, Layer, Speaker};
 use super::members::{self, Member};
 use super::merge::{self, settled};
 use super::needs::{self, Need};
-use super::node::{At, Node, Tree};
+use super::node::{At, Entry, Node, Tree};
 use super::repository::{FILE, Files, Repository};
 use super::resolve::Input;
-use super::template::Context;
+use super::template::{Context, known};
 use crate::model::{Evidence, Source};
 use crate::name::{self, ServiceName};
 use crate::problem::{Problem, Rule};
@@ -60,11 +60,18 @@ pub(crate) struct Draft<'a> {
 impl Draft<'_> {
     /// The keys with their templates filled in. Where files come from was needed before that.
     pub(crate) fn render(&self, context: &Context, problems: &mut Vec<Problem>) -> Node {
-        let mut spec = self.spec.clone();
-        if let Tree::Map(entries) = &mut spec.tree {
-            entries.retain(|entry| !matches!(entry.key.as_str(), "facts" | "source" | "needs"));
+        let entries = self.spec.entries().iter();
+        let left =
+            entries.filter(|entry| !matches!(entry.key.as_str(), "facts" | "source" | "needs"));
+        let filled = left.map(|entry| Entry {
+            key: entry.key.clone(),
+            at: entry.at.clone(),
+            value: context.render(&entry.value, problems),
+        });
+        Node {
+            at: self.spec.at.clone(),
+            tree: Tree::Map(filled.collect()),
         }
-        context.render(&spec, problems)
     }
 }
 
@@ -150,14 +157,15 @@ impl<'a> Maker<'a> {
             }
             None => self.find(member, &layer, &origin, (files, &said), problems)?,
         };
-        let mut layers = match &convention {
-            Some(name) => self.catalogue.layers(name)?,
-            None => Vec::new(),
+        let (mut layers, below) = match &convention {
+            Some(name) => self.catalogue.said(name)?.clone(),
+            None => (Vec::new(), Node::empty(member.at.clone())),
         };
-        let below = layer::merged(&layers, &member.at);
         let python = Speaker::Convention("python".to_owned());
         let python = layers.iter().any(|layer| layer.speaker == python);
-        let own = settled(&merge::merge(&below, &layer));
+        let mut own = below.clone();
+        merge::lay(&mut own, &layer);
+        let own = settled(own);
         let has = |pointer: &str| own.pointer(pointer).is_some();
         let makes_no_image = |layers: &Node| {
             let mut ways = ["/container/image", "/container/build/base"].into_iter();
@@ -189,10 +197,12 @@ impl<'a> Maker<'a> {
             layers.push(said.layer());
         }
         layers.extend(above);
-        let said_so_far = settled(&layer::merged(&layers, &member.at));
-        let known = self.catalogue.helpers().known(&said_so_far, problems);
-        layers.splice(..0, known);
-        let mut spec = settled(&layer::merged(&layers, &member.at));
+        let mut spec = settled(layer::merged(&layers, &member.at));
+        let known = self.catalogue.helpers().known(&spec, problems);
+        if !known.is_empty() {
+            layers.splice(..0, known);
+            spec = settled(layer::merged(&layers, &member.at));
+        }
         // What nobody's key is about concerns the service, not what its convention starts with.
         spec.at = layer.at;
         let before = problems.len();
@@ -309,7 +319,10 @@ impl<'a> Maker<'a> {
             .clone()
             .or_else(|| self.folder())
             .unwrap_or_default();
-        Context::new(json!({ "service": { "name": name }, "release": self.release }))
+        Context::new([
+            ("service", known(&json!({ "name": name }))),
+            ("release", known(&self.release)),
+        ])
     }
 
     fn folder(&self) -> Option<String> {

@@ -4,6 +4,7 @@
 //! The keys are those that people write, not the model's: an answer can be put into `mwctl.yaml` as it
 //! stands. Nothing is decided here; the layers were merged already.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -120,7 +121,7 @@ impl Explanation {
     /// written as in the answer, or as a JSON pointer.
     pub fn at(&self, field: &str) -> Vec<&Explained> {
         let wanted: Vec<String> = if field.starts_with('/') {
-            steps(field).collect()
+            steps(field).map(Cow::into_owned).collect()
         } else {
             parts(field)
         };
@@ -325,12 +326,12 @@ impl Explainer<'_> {
 
     /// The uppermost layer that takes a key away, by name, with a map around it, or with a rival.
     fn taker(&self, pointer: &str) -> Option<(usize, String, Origin)> {
-        let all: Vec<String> = steps(pointer).collect();
+        let all: Vec<Cow<'_, str>> = steps(pointer).collect();
         let layers = self.trace.layers.iter().enumerate().rev();
         for (position, layer) in layers {
-            let mut node = &layer.tree;
+            let mut node = &*layer.tree;
             for (depth, step) in all.iter().enumerate() {
-                let path: Vec<&str> = all[..depth].iter().map(String::as_str).collect();
+                let path: Vec<&str> = all[..depth].iter().map(AsRef::as_ref).collect();
                 let rival = rivals(&path, step).find_map(|key| {
                     let entry = node.entry(key)?;
                     (entry.value.tree != Tree::Null).then_some(entry)
@@ -358,8 +359,7 @@ impl Explainer<'_> {
 }
 
 fn data(pointer: &str) -> bool {
-    let path: Vec<String> = steps(pointer).collect();
-    is_data(&path.iter().map(String::as_str).collect::<Vec<_>>())
+    is_data(&steps(pointer).take(2).collect::<Vec<_>>())
 }
 
 /// The pointers of everything that isn't a map.
@@ -375,7 +375,7 @@ fn leaves(pointer: &str, node: &Node, found: &mut Vec<String>) {
 
 /// Whether a pointer leads to a secret's own value.
 fn is_secret(pointer: &str) -> bool {
-    let path: Vec<String> = steps(pointer).collect();
+    let path: Vec<Cow<'_, str>> = steps(pointer).collect();
     matches!(path.as_slice(), [secrets, _, key, ..] if secrets == "secrets" && key == "value")
 }
 

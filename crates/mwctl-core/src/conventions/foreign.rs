@@ -261,7 +261,7 @@ impl Said {
     pub(crate) fn layer(&self) -> Layer {
         Layer {
             speaker: self.speaker.clone(),
-            tree: self.keys.clone(),
+            tree: self.keys.clone().into(),
         }
     }
 }
@@ -307,7 +307,7 @@ pub(crate) fn put(node: &mut Node, pointer: &str, value: Node) {
         let index = entries.iter().position(|entry| entry.key == step);
         let index = index.unwrap_or_else(|| {
             entries.push(Entry {
-                key: step,
+                key: step.into_owned(),
                 at: value.at.clone(),
                 value: Node::empty(value.at.clone()),
             });

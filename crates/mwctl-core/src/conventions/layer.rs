@@ -3,10 +3,11 @@
 //! The order is the order of `Speaker`: what stands later is laid over what stands before.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::merge::merge;
+use super::merge::lay;
 use super::node::{At, Node};
 
 /// Whose words a layer holds.
@@ -52,14 +53,16 @@ impl Serialize for Speaker {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Layer {
     pub(crate) speaker: Speaker,
-    pub(crate) tree: Node,
+    /// Shared by all services that follow the same convention.
+    pub(crate) tree: Arc<Node>,
 }
 
 /// All layers over each other, the first one lowest. Keys that are taken away are still there,
 /// without a value.
 pub(crate) fn merged(layers: &[Layer], at: &At) -> Node {
-    let bottom = Node::empty(at.clone());
-    layers
-        .iter()
-        .fold(bottom, |below, layer| merge(&below, &layer.tree))
+    let mut merged = Node::empty(at.clone());
+    for layer in layers {
+        lay(&mut merged, &layer.tree);
+    }
+    merged
 }

@@ -188,7 +188,7 @@ fn member(tree: &Node, speaker: Speaker) -> Result<Member, Problem> {
         at: tree.place("/name").clone(),
         layers: vec![Layer {
             speaker,
-            tree: spec_keys(tree),
+            tree: spec_keys(tree).into(),
         }],
         convention: own
             .convention

@@ -23,75 +23,62 @@ pub(crate) fn rivals<'a>(path: &[&str], key: &'a str) -> impl Iterator<Item = &'
     keys.iter().copied().filter(move |other| *other != key)
 }
 
-pub(crate) fn is_data(path: &[&str]) -> bool {
+pub(crate) fn is_data(path: &[impl AsRef<str>]) -> bool {
+    let step = |index: usize| path.get(index).map(AsRef::as_ref);
     matches!(
-        path,
-        ["settings" | "patches", ..] | ["config", "values", ..]
+        (step(0), step(1)),
+        (Some("settings" | "patches"), _) | (Some("config"), Some("values"))
     )
 }
 
-/// `over` laid over `base`. Keys without a value stay, to take away what a later base says.
-pub(crate) fn merge(base: &Node, over: &Node) -> Node {
-    layer(Some(base), over, &mut Vec::new())
+/// Lays `over` over `base`. Keys without a value stay, to take away what a later base says.
+pub(crate) fn lay(base: &mut Node, over: &Node) {
+    lay_at(base, over, &mut Vec::new());
 }
 
 /// The tree without the keys that have no value, once all layers are merged.
-pub(crate) fn settled(node: &Node) -> Node {
+pub(crate) fn settled(node: Node) -> Node {
     settle(node, &mut Vec::new())
 }
 
-fn settle<'a>(node: &'a Node, path: &mut Vec<&'a str>) -> Node {
-    let Tree::Map(entries) = &node.tree else {
-        return node.clone();
+fn settle(node: Node, path: &mut Vec<String>) -> Node {
+    let Node { at, tree } = node;
+    let Tree::Map(entries) = tree else {
+        return Node { at, tree };
     };
-    let mut kept = Vec::new();
-    for entry in entries {
-        path.push(&entry.key);
-        if entry.value.tree != Tree::Null || is_data(path) {
-            let value = settle(&entry.value, path);
-            kept.push(Entry {
-                value,
-                ..entry.clone()
-            });
-        }
-        path.pop();
-    }
-    Node {
-        at: node.at.clone(),
-        tree: Tree::Map(kept),
-    }
+    let kept = entries.into_iter().filter_map(|entry| {
+        path.push(entry.key);
+        let stays = entry.value.tree != Tree::Null || is_data(path);
+        let value = stays.then(|| settle(entry.value, path));
+        let key = path.pop()?;
+        let (at, value) = (entry.at, value?);
+        Some(Entry { key, at, value })
+    });
+    let tree = Tree::Map(kept.collect());
+    Node { at, tree }
 }
 
-fn layer<'a>(base: Option<&'a Node>, over: &'a Node, path: &mut Vec<&'a str>) -> Node {
-    let Tree::Map(entries) = &over.tree else {
-        return over.clone();
+fn lay_at<'a>(base: &mut Node, over: &'a Node, path: &mut Vec<&'a str>) {
+    let (Tree::Map(below), Tree::Map(entries)) = (&mut base.tree, &over.tree) else {
+        base.clone_from(over);
+        return;
     };
+    base.at.clone_from(&over.at);
     let exclusive = alternatives(path);
     let given = |key: &&str| over.get(key).is_some_and(|node| node.tree != Tree::Null);
-    let chosen = exclusive.iter().any(given);
-    let base_entries = base.map(Node::entries).unwrap_or_default();
-    let mut merged: Vec<Entry> = base_entries
-        .iter()
-        .filter(|entry| !chosen || !exclusive.contains(&entry.key.as_str()) || given(&&*entry.key))
-        .cloned()
-        .collect();
-    for entry in entries {
-        let under = base.and_then(|base| base.get(&entry.key));
-        path.push(&entry.key);
-        let value = layer(under, &entry.value, path);
-        path.pop();
-        let entry = Entry {
-            value,
-            ..entry.clone()
-        };
-        match merged.iter_mut().find(|other| other.key == entry.key) {
-            Some(other) => *other = entry,
-            None => merged.push(entry),
-        }
+    if exclusive.iter().any(given) {
+        below.retain(|entry| !exclusive.contains(&entry.key.as_str()) || given(&&*entry.key));
     }
-    Node {
-        at: over.at.clone(),
-        tree: Tree::Map(merged),
+    for entry in entries {
+        match below.iter_mut().find(|other| other.key == entry.key) {
+            Some(other) => {
+                other.at.clone_from(&entry.at);
+                path.push(&entry.key);
+                lay_at(&mut other.value, &entry.value, path);
+                path.pop();
+            }
+            None => below.push(entry.clone()),
+        }
     }
 }
 
@@ -104,9 +91,9 @@ mod tests {
 
     fn merged(base: &str, over: &str) -> String {
         let read = |text| single(Path::new("a.yaml"), text).unwrap();
-        settled(&merge(&read(base), &read(over)))
-            .value(true)
-            .to_string()
+        let mut merged = read(base);
+        lay(&mut merged, &read(over));
+        settled(merged).value(true).to_string()
     }
 
     #[test]
@@ -132,9 +119,14 @@ mod tests {
     #[test]
     fn what_is_taken_away_stays_away_through_the_layers_above() {
         let read = |text| single(Path::new("a.yaml"), text).unwrap();
-        let above = merge(&read("{a: {b: }}"), &read("{a: {c: 1}}"));
-        let all = settled(&merge(&read("{a: {b: 2, d: 3}}"), &above));
-        assert_eq!(all.value(true).to_string(), r#"{"a":{"d":3,"c":1}}"#);
+        let mut above = read("{a: {b: }}");
+        lay(&mut above, &read("{a: {c: 1}}"));
+        let mut all = read("{a: {b: 2, d: 3}}");
+        lay(&mut all, &above);
+        assert_eq!(
+            settled(all).value(true).to_string(),
+            r#"{"a":{"d":3,"c":1}}"#
+        );
     }
 
     #[test]

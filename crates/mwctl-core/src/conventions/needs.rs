@@ -51,9 +51,9 @@ pub(crate) fn convert(needs: &[Need]) -> Vec<model::Need> {
 }
 
 /// Unknown, repeated and circular needs, and connections to services that aren't there.
-pub(crate) fn check(
+pub(crate) fn check<'a>(
     drafts: &[Draft<'_>],
-    addable: &[&str],
+    addable: &dyn Fn() -> Vec<&'a str>,
     left_out: &BTreeMap<String, Vec<String>>,
     problems: &mut Vec<Problem>,
 ) {
@@ -66,7 +66,7 @@ pub(crate) fn check(
             Some(profile) => Some(format!(
                 "it belongs to the profile `{profile}`: ask for it with `--profile {profile}`"
             )),
-            None => nearest::hint(name, names.iter().chain(addable).copied()),
+            None => nearest::hint(name, names.iter().copied().chain(addable())),
         };
         problem
     };

@@ -3,6 +3,7 @@
 //! Everything later (merging, templates, checks) works on this tree, so that a problem found at the
 //! very end still points at the line a person wrote. What the keys mean is not decided here.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -238,11 +239,16 @@ impl Node {
 }
 
 /// The unescaped steps of a JSON pointer; a missing first slash is forgiven.
-pub(crate) fn steps(pointer: &str) -> impl Iterator<Item = String> + '_ {
-    pointer
-        .split('/')
-        .skip(usize::from(pointer.is_empty() || pointer.starts_with('/')))
-        .map(|step| step.replace("~1", "/").replace("~0", "~"))
+pub(crate) fn steps(pointer: &str) -> impl Iterator<Item = Cow<'_, str>> + '_ {
+    let parts = pointer.split('/');
+    let steps = parts.skip(usize::from(pointer.is_empty() || pointer.starts_with('/')));
+    steps.map(|step| {
+        if step.contains('~') {
+            Cow::Owned(step.replace("~1", "/").replace("~0", "~"))
+        } else {
+            Cow::Borrowed(step)
+        }
+    })
 }
 
 /// One step as part of a JSON pointer.

@@ -18,7 +18,7 @@ use super::explain::{self, Explanation, Trace};
 use super::members::{self, Described, Member};
 use super::node::Node;
 use super::repository::{Files, Repository};
-use super::template::Context;
+use super::template::{self, Context, Known, known};
 use super::{config, convert, draft, facts, needs, stacks, traps};
 use crate::model::{Admission, Service, Stack};
 use crate::name::{self, ServiceName, StackName};
@@ -106,9 +106,11 @@ fn build(input: &Input<'_>, problems: &mut Vec<Problem>) -> Option<Resolved> {
     let mut services = BTreeMap::new();
     let mut traces = Vec::new();
     let shared: Vec<_> = drafts.iter().flat_map(stacks::shared).collect();
-    for draft in drafts {
+    let neighbours = neighbours(&endpoints);
+    for (draft, endpoint) in drafts.into_iter().zip(&endpoints) {
         let needs = needs::convert(&draft.needs);
-        if let Some((mut service, trace)) = service(draft, &stack, &endpoints, input, problems) {
+        let context = context(&draft, &stack, endpoint, neighbours.clone());
+        if let Some((mut service, trace)) = service(draft, &context, input, problems) {
             service.needs = needs;
             services.insert(service.name.clone(), service);
             traces.push(trace);
@@ -166,7 +168,7 @@ fn add_needed<'a>(
     }
     needs::check(
         drafts,
-        &maker.catalogue.without_source(),
+        &|| maker.catalogue.without_source(),
         left_out,
         problems,
     );
@@ -236,17 +238,21 @@ fn header(
     })
 }
 
-/// What other services' templates may know of a service.
+/// What templates may know of a service, those of its neighbours too.
 struct Endpoint {
     name: ServiceName,
-    value: Value,
+    known: Known,
 }
 
 impl Endpoint {
     fn of(draft: &draft::Draft<'_>, stack: &Stack) -> Self {
         let host = format!("{}-{}", draft.name, stack.release);
         let mut value = json!({ "name": draft.name, "host": host });
-        let context = Context::new(context(draft, stack, &value, &[]));
+        let mut endpoint = Self {
+            name: draft.name.clone(),
+            known: known(&value),
+        };
+        let context = context(draft, stack, &endpoint, neighbours(&[]));
         if let Some(first) = draft.spec.pointer("/container/ports/0") {
             // Its problems come again when the whole service is rendered, so none is lost here.
             let first = context.render(first, &mut Vec::new());
@@ -256,31 +262,30 @@ impl Endpoint {
             if let Some(port) = port {
                 value["port"] = json!(port);
                 value["url"] = json!(format!("{scheme}://{host}:{port}"));
+                endpoint.known = known(&value);
             }
         }
-        Self {
-            name: draft.name.clone(),
-            value,
-        }
+        endpoint
     }
+}
+
+/// All services by their names. A hyphen is a minus in a template, so that each name can be written with
+/// underscores too.
+fn neighbours(endpoints: &[Endpoint]) -> Known {
+    let names = endpoints.iter().flat_map(|endpoint| {
+        let spoken = endpoint.name.as_str().replace('-', "_");
+        [spoken, endpoint.name.to_string()].map(|name| (name, endpoint.known.clone()))
+    });
+    template::map(names)
 }
 
 /// What a service's templates may refer to.
 fn context(
     draft: &draft::Draft<'_>,
     stack: &Stack,
-    service: &Value,
-    endpoints: &[Endpoint],
-) -> Value {
-    let mut services = Map::new();
-    for endpoint in endpoints {
-        // A hyphen is a minus in a template, so that each name can be written with underscores too.
-        services.insert(
-            endpoint.name.as_str().replace('-', "_"),
-            endpoint.value.clone(),
-        );
-        services.insert(endpoint.name.to_string(), endpoint.value.clone());
-    }
+    endpoint: &Endpoint,
+    services: Known,
+) -> Context {
     let mut helpers = Map::new();
     for entry in draft
         .spec
@@ -292,36 +297,34 @@ fn context(
             .value
             .pointer("/ports/0/port")
             .map(|port| port.value(true));
-        let known = json!({ "port": port });
-        helpers.insert(entry.key.replace('-', "_"), known.clone());
-        helpers.insert(entry.key.clone(), known);
+        let helper = json!({ "port": port });
+        helpers.insert(entry.key.replace('-', "_"), helper.clone());
+        helpers.insert(entry.key.clone(), helper);
     }
-    json!({
-        "service": service,
-        "services": services,
-        "helpers": helpers,
-        "facts": facts::values(&draft.facts),
-        "stack": { "name": stack.name, "namespace": stack.namespace },
-        "release": stack.release,
-    })
+    Context::new([
+        ("service", endpoint.known.clone()),
+        ("services", services),
+        ("helpers", known(&helpers)),
+        ("facts", known(&facts::values(&draft.facts))),
+        (
+            "stack",
+            known(&json!({ "name": stack.name, "namespace": stack.namespace })),
+        ),
+        ("release", known(&stack.release)),
+    ])
 }
 
 fn service(
     draft: draft::Draft<'_>,
-    stack: &Stack,
-    endpoints: &[Endpoint],
+    context: &Context,
     input: &Input<'_>,
     problems: &mut Vec<Problem>,
 ) -> Option<(Service, Trace)> {
     if !draft.complete {
         return None;
     }
-    let own = endpoints
-        .iter()
-        .find(|endpoint| endpoint.name == draft.name)?;
-    let context = Context::new(context(&draft, stack, &own.value, endpoints));
     let before = problems.len();
-    let tree = draft.render(&context, problems);
+    let tree = draft.render(context, problems);
     let spec = match document::spec(&tree) {
         Ok(spec) => spec,
         Err(problem) => {

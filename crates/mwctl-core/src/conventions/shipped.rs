@@ -2,6 +2,7 @@
 //! `conventions/services` and `conventions/helpers` in the source tree.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use super::document::{Document, parse};
 
@@ -39,12 +40,15 @@ const FILES: [(&str, &str); 22] = files! {
     "helpers" / "tls-proxy"
 };
 
-/// The shipped conventions. A test keeps them free of problems.
-pub fn shipped() -> Vec<Document> {
-    FILES
-        .iter()
-        .flat_map(|(name, text)| parse(&Path::new("shipped").join(name), text).documents)
-        .collect()
+/// The shipped conventions, which are read once in a process. A test keeps them free of problems.
+pub fn shipped() -> &'static [Document] {
+    static DOCUMENTS: LazyLock<Vec<Document>> = LazyLock::new(|| {
+        let files = FILES.iter();
+        files
+            .flat_map(|(name, text)| parse(&Path::new("shipped").join(name), text).documents)
+            .collect()
+    });
+    &DOCUMENTS
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ impl<'a> Helpers<'a> {
             match (self.0.get(known), named) {
                 (Some(document), _) => layers.push(Layer {
                     speaker: Speaker::Helper(known.to_owned()),
-                    tree: placed(&document.tree, &helper.key),
+                    tree: placed(&document.tree, &helper.key).into(),
                 }),
                 (None, Some(named)) => {
                     let message = format!("unknown helper `{known}`");

@@ -3,10 +3,14 @@
 //! A text that is one expression and nothing else keeps the expression's type, so that a port stays a
 //! number. A name that isn't known is a problem with the nearest one; nothing becomes empty silently.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, ValueKind};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
-use serde_json::{Number, Value};
+use serde::Serialize;
+use serde_json::Number;
 
 use super::nearest;
 use super::node::{At, Entry, Node, Tree};
@@ -18,29 +22,41 @@ const FUEL: u64 = 100_000;
 /// What makes a text a template.
 const MARKS: [&str; 3] = ["{{", "{%", "{#"];
 
-/// What templates may refer to.
-pub(crate) struct Context {
-    known: Value,
-    value: minijinja::Value,
-    environment: Environment<'static>,
+/// How templates are read: the same for all of them.
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    let mut syntax = SyntaxConfig::builder();
+    syntax.keep_trailing_newline(true);
+    if let Ok(syntax) = syntax.build() {
+        environment.set_syntax(syntax);
+    }
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    environment
+});
+
+/// Something that templates may refer to. A clone shares it, so that what many contexts know is made once.
+pub(crate) type Known = minijinja::Value;
+
+/// Makes a value known.
+pub(crate) fn known(value: &impl Serialize) -> Known {
+    Known::from(Serde(value))
 }
 
+/// Makes values known by their names.
+pub(crate) fn map(known: impl IntoIterator<Item = (impl Into<String>, Known)>) -> Known {
+    let named = known.into_iter().map(|(name, value)| (name.into(), value));
+    Known::from(named.collect::<BTreeMap<String, Known>>())
+}
+
+/// What templates may refer to.
+pub(crate) struct Context(Known);
+
 impl Context {
-    pub(crate) fn new(known: Value) -> Self {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(FUEL));
-        let mut syntax = SyntaxConfig::builder();
-        syntax.keep_trailing_newline(true);
-        if let Ok(syntax) = syntax.build() {
-            environment.set_syntax(syntax);
-        }
-        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        Self {
-            value: minijinja::Value::from(Serde(&known)),
-            known,
-            environment,
-        }
+    /// Everything that is known, by its name.
+    pub(crate) fn new(known: impl IntoIterator<Item = (&'static str, Known)>) -> Self {
+        Self(map(known))
     }
 
     /// The tree with every template below it filled in; keys are left as they are.
@@ -82,18 +98,18 @@ impl Context {
             return Ok(Tree::Text(text.to_owned()));
         }
         let Some(expression) = only_expression(text) else {
-            let template = self.environment.template_from_str(text);
+            let template = ENVIRONMENT.template_from_str(text);
             let template = template.map_err(|error| Failure::syntax(&error))?;
             return template
-                .render(&self.value)
+                .render(&self.0)
                 .map(Tree::Text)
                 .map_err(|error| self.failure(&error, template.undeclared_variables(true)));
         };
-        let compiled = self.environment.compile_expression(expression);
+        let compiled = ENVIRONMENT.compile_expression(expression);
         let compiled = compiled.map_err(|error| Failure::syntax(&error))?;
         let names = || compiled.undeclared_variables(true);
         let value = compiled
-            .eval(&self.value)
+            .eval(&self.0)
             .map_err(|error| self.failure(&error, names()))?;
         match value.kind() {
             ValueKind::Undefined => Err(self.unknown(names())),
@@ -127,14 +143,15 @@ impl Context {
         let mut names: Vec<String> = names.into_iter().collect();
         names.sort();
         for name in names {
-            let mut value = &self.known;
+            let mut value = self.0.clone();
             let mut path = String::new();
             for step in name.split('.') {
-                let Some(next) = value.get(step) else {
-                    let known = value
-                        .as_object()
-                        .map(|map| map.keys().map(|key| join(&path, key)));
-                    let known: Vec<String> = known.into_iter().flatten().collect();
+                let next = value.get_attr(step).ok();
+                let Some(next) = next.filter(|next| !next.is_undefined()) else {
+                    let keys = (value.kind() == ValueKind::Map).then(|| value.try_iter());
+                    let keys = keys.and_then(Result::ok).into_iter().flatten();
+                    let known: Vec<String> =
+                        keys.map(|key| join(&path, &key.to_string())).collect();
                     let wrong = join(&path, step);
                     let mut failure = Failure::new(format!("`{wrong}` isn't known"));
                     failure.hint = nearest::hint(&wrong, known.iter().map(String::as_str));
@@ -153,8 +170,7 @@ pub(crate) fn names(text: &str) -> Vec<String> {
     if !MARKS.iter().any(|mark| text.contains(mark)) {
         return Vec::new();
     }
-    let environment = Environment::new();
-    let template = environment.template_from_str(text);
+    let template = ENVIRONMENT.template_from_str(text);
     let names = template.map(|template| template.undeclared_variables(true));
     let mut names: Vec<String> = names.unwrap_or_default().into_iter().collect();
     names.sort();
@@ -216,16 +232,19 @@ mod tests {
     use std::path::Path;
 
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::super::text::single;
     use super::*;
 
     fn render(text: &str) -> Result<Value, String> {
-        let context = Context::new(json!({
-            "facts": { "port": 8080, "name": "x" },
-            "services": { "redis": { "host": "redis-local" } }
-        }));
+        let context = Context::new([
+            ("facts", known(&json!({ "port": 8080, "name": "x" }))),
+            (
+                "services",
+                known(&json!({ "redis": { "host": "redis-local" } })),
+            ),
+        ]);
         let node = single(Path::new("a.yaml"), text).unwrap();
         let mut problems = Vec::new();
         let node = context.render(&node, &mut problems);
@@ -281,7 +300,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_template_makes_it_panic(text in "[{}%#a-z0-9 .|()\\[\\]'\"+*/~-]{0,40}") {
-            let context = Context::new(json!({ "facts": { "a": 1 } }));
+            let context = Context::new([("facts", known(&json!({ "a": 1 })))]);
             drop(context.text(&text));
         }
     }

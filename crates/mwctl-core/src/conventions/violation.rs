@@ -139,7 +139,7 @@ fn constants(error: &ValidationError<'_>) -> Vec<Value> {
 
 /// The last step of a pointer as a person would name it: the key, or which item of which list.
 fn subject(pointer: &str) -> String {
-    let steps: Vec<String> = super::node::steps(pointer).collect();
+    let steps: Vec<_> = super::node::steps(pointer).collect();
     match steps.as_slice() {
         [] => "the document".to_owned(),
         [.., list, index] if index.parse::<usize>().is_ok() => {

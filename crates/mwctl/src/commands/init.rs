@@ -100,7 +100,7 @@ fn converted(
                 "docker-compose.yml",
             ];
             let (file, text) = read(here, file, &patterns, "compose")?;
-            conventions::from_compose(&file, &text, &folder, &shipped)
+            conventions::from_compose(&file, &text, &folder, shipped)
         }
         From::Chart => {
             let inside = file.map(|file| {

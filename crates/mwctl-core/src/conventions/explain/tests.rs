@@ -11,7 +11,7 @@ use super::*;
 fn explained(own: &str, files: &[(&str, &str)]) -> Explanation {
     let own = parse(Path::new("mwctl.yaml"), own);
     assert_eq!(own.problems, []);
-    let directory = Path::new("/work");
+    let directory = Path::new("/home/me/stack");
     let repositories = [Repository {
         directory: directory.to_owned(),
         files: files
@@ -20,7 +20,7 @@ fn explained(own: &str, files: &[(&str, &str)]) -> Explanation {
             .collect(),
     }];
     let input = Input {
-        shipped: &shipped(),
+        shipped: shipped(),
         own: &own.documents,
         directory,
         repositories: &repositories,
@@ -50,7 +50,10 @@ fn a_fact_names_its_line_and_what_the_places_after_it_say() {
     let explanation = explained("", &[("package.json", PACKAGE)]);
     let port = value(&explanation, "facts.port");
     assert_eq!(port.value, Some(json!(81)));
-    assert_eq!(place(&port.origin), "convention node /work/package.json:4");
+    assert_eq!(
+        place(&port.origin),
+        "convention node /home/me/stack/package.json:4"
+    );
     assert_eq!(port.instead_of.len(), 1);
     assert_eq!(port.instead_of[0].value, json!(3000));
     assert!(

@@ -16,7 +16,7 @@ fn all(files: &[(&str, &str)]) -> Vec<Said> {
 
 fn taken_for(taken_for: Use, files: &[(&str, &str)]) -> Vec<Said> {
     let repository = Repository {
-        directory: "/work".into(),
+        directory: "/home/me/stack".into(),
         files: files
             .iter()
             .map(|(file, text)| (file.into(), (*text).to_owned()))
@@ -480,7 +480,7 @@ fn survives(text: &str) {
     for file in FILES {
         let file = file.replace('*', "x");
         let repository = Repository {
-            directory: "/work".into(),
+            directory: "/home/me/stack".into(),
             files: BTreeMap::from([(file.into(), text.to_owned())]),
         };
         let files = Files::new(Some(&repository));

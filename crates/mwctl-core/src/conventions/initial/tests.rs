@@ -22,9 +22,9 @@ fn resolved(text: &str, files: &[(&str, &[(&str, &str)])]) -> Stack {
         })
         .collect();
     let input = Input {
-        shipped: &shipped(),
+        shipped: shipped(),
         own: &parsed.documents,
-        directory: Path::new("/work"),
+        directory: Path::new("/home/me/stack"),
         repositories: &repositories,
         environment: &BTreeMap::new(),
         profiles: &std::collections::BTreeSet::new(),
@@ -39,13 +39,13 @@ const PACKAGE: &str = r#"{"name": "teller", "main": "x.js"}"#;
 #[test]
 fn the_shortest_file_pins_what_was_recognised() {
     let repositories = [Repository {
-        directory: "/work".into(),
+        directory: "/home/me/stack".into(),
         files: BTreeMap::from([("package.json".into(), PACKAGE.to_owned())]),
     }];
     let explained = explain(&Input {
-        shipped: &shipped(),
+        shipped: shipped(),
         own: &[],
-        directory: Path::new("/work"),
+        directory: Path::new("/home/me/stack"),
         repositories: &repositories,
         environment: &BTreeMap::new(),
         profiles: &std::collections::BTreeSet::new(),
@@ -57,7 +57,10 @@ fn the_shortest_file_pins_what_was_recognised() {
         initial.text,
         "apiVersion: mwctl/v1\nkind: Service\nname: teller\nconvention: node\n"
     );
-    let stack = resolved(&initial.text, &[("/work", &[("package.json", PACKAGE)])]);
+    let stack = resolved(
+        &initial.text,
+        &[("/home/me/stack", &[("package.json", PACKAGE)])],
+    );
     assert_eq!(stack.services["teller"].convention, "node");
 }
 
@@ -82,10 +85,10 @@ volumes: {kept: {}}
 
 #[test]
 fn a_compose_file_becomes_a_stack_that_says_the_same() {
-    let initial = from_compose(Path::new("compose.yaml"), COMPOSE, "My Work", &shipped()).unwrap();
+    let initial = from_compose(Path::new("compose.yaml"), COMPOSE, "My Work", shipped()).unwrap();
     let stack = resolved(
         &initial.text,
-        &[("/work/./web", &[("package.json", PACKAGE)][..])],
+        &[("/home/me/stack/./web", &[("package.json", PACKAGE)][..])],
     );
     assert_eq!(stack.name.as_str(), "my-work");
     let web = &stack.services["web-app"];
@@ -124,7 +127,10 @@ fn a_chart_becomes_a_service() {
     let values = "main_app: {port: 10044, limits: {cpu: 2, memory: 1Gi}}\nconfig: {public: {a: b}}\n\
                   cronjobs: {x: {enabled: true}}\n";
     let initial = from_chart(Path::new("values.yaml"), values, "teller", Some("node")).unwrap();
-    let stack = resolved(&initial.text, &[("/work", &[("package.json", PACKAGE)])]);
+    let stack = resolved(
+        &initial.text,
+        &[("/home/me/stack", &[("package.json", PACKAGE)])],
+    );
     let teller = &stack.services["teller"];
     assert_eq!(teller.port().unwrap().number, 10044);
     assert_eq!(teller.main.resources.limits["memory"], "1Gi");

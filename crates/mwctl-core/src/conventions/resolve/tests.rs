@@ -54,7 +54,7 @@ fn resolved(own: &str, repositories: &[(&str, &[(&str, &str)])]) -> Result<Stack
         })
         .collect();
     let input = Input {
-        shipped: &shipped(),
+        shipped: shipped(),
         own: &own,
         directory: Path::new("/home/me/work"),
         repositories: &repositories,
@@ -227,7 +227,7 @@ proptest! {
         let own = parse(Path::new("mwctl.yaml"), &text).documents;
         let repository = Repository { directory: "/x/.".into(), files: BTreeMap::new() };
         let input = Input {
-            shipped: &shipped(),
+            shipped: shipped(),
             own: &own,
             directory: Path::new("/x"),
             repositories: &[repository],
