@@ -45,6 +45,16 @@ pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(0, usize::from)
 }
 
+/// How many tasks ran or waited for a processor in the minute before, on average: 0 on an idle machine.
+///
+/// # Panics
+/// When the system doesn't tell.
+pub fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").expect("Linux");
+    let first = text.split_whitespace().next().expect("three numbers");
+    first.to_owned()
+}
+
 /// Prints a section and puts it where readers look for it, in the place of the one with this heading.
 ///
 /// # Panics

@@ -69,21 +69,30 @@ impl Report {
         };
         let mut rows = String::new();
         for row in &self.rows {
-            let real = row.real.as_ref();
-            let real = real.map_or(f64::NAN, |real| real.percentile(50));
+            let real = |percent| {
+                let real = row.real.as_ref();
+                real.map_or(f64::NAN, |real| real.percentile(percent))
+            };
             let aim = if row.aim.is_nan() {
                 "–".to_owned()
             } else {
                 format!("{}", row.aim)
             };
+            let ratio = real(50) / row.samples.percentile(50);
+            let ratio = if ratio.is_nan() {
+                "–".to_owned()
+            } else {
+                format!("{ratio:.1}")
+            };
             // Writing to a string can't fail.
             writeln!(
                 rows,
-                "| {} | {} | {} | {aim} | {} |",
+                "| {} | {} | {} | {aim} | {} | {} | {ratio} |",
                 row.what,
                 number(row.samples.percentile(50)),
-                number(row.samples.percentile(99)),
-                number(real)
+                number(row.samples.percentile(95)),
+                number(real(50)),
+                number(real(95)),
             )
             .unwrap_or_default();
         }
@@ -96,9 +105,10 @@ impl Report {
             .zip(last)
             .map_or(f64::NAN, |(first, last)| *last as f64 / *first as f64);
         format!(
-            "Milliseconds on a machine with {} processors; `mwctl` built {}; *real* is a kube-apiserver v1.34 with its etcd on the same \
-             machine, in the same run, over TLS. Written by `tests/bench/run api`.\n\n\
-             | what | p50 | p99 | aim for p50 | real, p50 |\n|---|---|---|---|---|\n{rows}\n\
+            "Milliseconds on a machine with {} processors, of load {} at the end (what ran or waited in the minute before; beyond the processors, the figures \
+             are those of a busy machine); `mwctl` built {}; *real* is a kube-apiserver v1.34 with its etcd on the same machine, in the same run, over TLS. \
+             Written by `tests/bench/run api`.\n\n\
+             | what | p50 | p95 | aim for p50 | real, p50 | real, p95 | real ÷ ours, p50 |\n|---|---|---|---|---|---|---|\n{rows}\n\
              An idle cluster with its controllers, a whole `mwctl cluster run`, has {:.1} MB in memory (aim: at most 20). \
              A million writes, of which a thousand objects stay: {} MB after each hundred thousand; the last is {ratio:.3} of the first \
              (aim: at most 1.05).\n\n\
@@ -106,6 +116,7 @@ impl Report {
              *In process* goes through a pipe in memory, with all of HTTP. *At the server* is the function that answers a request, without a \
              client.\n",
             performance::processors(),
+            performance::load(),
             performance::profile(),
             megabytes(self.idle),
             steps.join(", ")
