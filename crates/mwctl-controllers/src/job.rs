@@ -104,7 +104,7 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
         now: context.now,
     };
     let status = status::compute(&work);
-    let mut actions = Vec::new();
+    let mut actions = release_strays(context, key);
     if job.status.as_ref() != Some(&status.status) {
         let mut job = job.clone();
         job.status = Some(status.status.clone());
@@ -132,13 +132,29 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
 
 /// Lets go of the pods of a Job that is gone, or going.
 fn release_leftovers(context: &Context<'_>, key: &Key) -> Vec<Action> {
-    (context.observed.pods.in_namespace(&key.namespace))
-        .filter(|pod| pods_of::is_tracked(pod))
-        .filter(|pod| {
-            controller_of(&pod.metadata).is_some_and(|it| it.kind == "Job" && it.name == key.name)
-        })
+    let mut actions = release_strays(context, key);
+    actions.extend(
+        tracked(context, key)
+            .filter(|pod| {
+                let owner = controller_of(&pod.metadata);
+                owner.is_some_and(|it| it.kind == "Job" && it.name == key.name)
+            })
+            .map(|pod| pods_of::untrack(pod)),
+    );
+    actions
+}
+
+/// Lets go of pods that were some Job's and are nobody's any more: nobody would count their end.
+fn release_strays(context: &Context<'_>, key: &Key) -> Vec<Action> {
+    tracked(context, key)
+        .filter(|pod| controller_of(&pod.metadata).is_none())
         .map(|pod| pods_of::untrack(pod))
         .collect()
+}
+
+fn tracked<'a>(context: &'a Context<'_>, key: &'a Key) -> impl Iterator<Item = &'a Arc<Pod>> {
+    let pods = context.observed.pods.in_namespace(&key.namespace);
+    pods.filter(|pod| pods_of::is_tracked(pod))
 }
 
 /// Tidies after the end, and deletes the Job when its time is over.

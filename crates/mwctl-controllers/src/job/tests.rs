@@ -214,3 +214,15 @@ fn a_finished_job_goes_when_its_time_is_over() {
     assert!(world.get::<Job>(&key).is_none());
     assert!(world.list::<Pod>().is_empty());
 }
+
+#[test]
+fn a_pod_that_is_no_longer_the_jobs_is_not_kept_by_it() {
+    let mut world = World::with(&[NAME]);
+    world.create::<Job>(job(&json!({})));
+    let pod = running(&world).remove(0);
+    world.patch::<Pod>(&pod, &json!({"metadata": {"labels": {"job": "other"}}}));
+    let released = world.get::<Pod>(&pod).unwrap();
+    assert_eq!(released.owner_references().len(), 0);
+    assert_eq!(released.finalizers().len(), 0);
+    assert_eq!(running(&world).len(), 2);
+}
