@@ -9,10 +9,11 @@ use serde_json::{Map, Value};
 /// What the directive with the order of a list begins with.
 const ORDER: &str = "$setElementOrder/";
 
-/// The text for a refusal.
-pub(crate) fn shown(kind: PatchKind, patched: &Value, body: &Value) -> String {
+/// The text for a refusal. A custom resource comes sorted to that library.
+pub(crate) fn shown(kind: PatchKind, patched: &Value, body: &Value, is_custom: bool) -> String {
     let mut patched = patched.clone();
     match kind {
+        _ if is_custom => sort_all(&mut patched),
         PatchKind::StrategicMerge => {
             let mut left = body.clone();
             consume(&mut left);
@@ -47,6 +48,15 @@ fn sort(value: &mut Value) {
         let mut sorted: Vec<(String, Value)> = std::mem::take(fields).into_iter().collect();
         sorted.sort_by(|one, other| one.0.cmp(&other.0));
         *fields = sorted.into_iter().collect::<Map<_, _>>();
+    }
+}
+
+fn sort_all(value: &mut Value) {
+    sort(value);
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(sort_all),
+        Value::Array(items) => items.iter_mut().for_each(sort_all),
+        _ => {}
     }
 }
 
@@ -91,19 +101,25 @@ mod tests {
     fn only_what_a_patch_has_opened_is_sorted() {
         let patched: Value =
             serde_json::from_str(r#"{"b":{"d":1,"c":{"y":1,"x":2}},"a":{"z":1,"w":2}}"#).unwrap();
-        let merge = shown(PatchKind::Merge, &patched, &json!({"b": {"d": 1}}));
+        let body = json!({"b": {"d": 1}});
+        let merge = shown(PatchKind::Merge, &patched, &body, false);
         assert_eq!(
             merge,
             r#"{"a":{"z":1,"w":2},"b":{"c":{"y":1,"x":2},"d":1}}"#
         );
+        let custom = shown(PatchKind::Merge, &patched, &json!({}), true);
+        assert_eq!(
+            custom,
+            r#"{"a":{"w":2,"z":1},"b":{"c":{"x":2,"y":1},"d":1}}"#
+        );
         let operations = json!([{"op": "add", "path": "/b/c/x", "value": 2}]);
-        let json = shown(PatchKind::Json, &patched, &operations);
+        let json = shown(PatchKind::Json, &patched, &operations, false);
         assert_eq!(json, r#"{"a":{"z":1,"w":2},"b":{"c":{"x":2,"y":1},"d":1}}"#);
     }
 
     #[test]
     fn a_strategic_patch_is_quoted_itself() {
-        let text = |body: &Value| shown(PatchKind::StrategicMerge, &json!({}), body);
+        let text = |body: &Value| shown(PatchKind::StrategicMerge, &json!({}), body, false);
         let body = json!({"spec": {"nope": 1}});
         assert_eq!(text(&body), "map[spec:map[nope:1]]");
         let body = json!({"spec": {"$setElementOrder/containers": [], "containers": [{"name": "c"}], "replicas": "one"}});

@@ -358,7 +358,7 @@ fn propose(
                 PatchKind::Json | PatchKind::Merge => Reader::Decoder,
             };
             declared(target, patched.clone(), options.strictness, reader)
-                .map_err(|why| of_patch(*kind, &patched, body, &why))
+                .map_err(|why| of_patch(target, *kind, &patched, body, &why))
         }
         Change::Apply { body, force } => {
             let now = stamp::now();
@@ -412,8 +412,9 @@ fn applied(target: &Target, value: Value) -> Result<Value, Status> {
 }
 
 /// The refusal of what a patch made of an object: it is quoted, as upstream does.
-fn of_patch(kind: PatchKind, patched: &Value, body: &Value, why: &str) -> Status {
-    let quoted = patch::shown(kind, patched, body);
+fn of_patch(target: &Target, kind: PatchKind, patched: &Value, body: &Value, why: &str) -> Status {
+    let is_custom = target.resource.definition().is_some();
+    let quoted = patch::shown(kind, patched, body, is_custom);
     let cause = Cause {
         reason: "FieldValueInvalid",
         message: format!("Invalid value: {quoted:?}: {why}"),

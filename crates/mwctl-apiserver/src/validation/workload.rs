@@ -11,7 +11,6 @@ mod schedule;
 pub(super) fn deployment(spec: &Value, at: &Path<'_>, report: &mut Report) {
     report.not_negative(spec, at, &["replicas"]);
     selected(spec, at, "deployment", report);
-    template(spec, at, report);
     strategy(&spec["strategy"], &at.field("strategy"), report);
     report.not_negative(spec, at, &["minReadySeconds", "revisionHistoryLimit"]);
     let deadline = spec["progressDeadlineSeconds"].as_i64();
@@ -31,7 +30,6 @@ pub(super) fn deployment(spec: &Value, at: &Path<'_>, report: &mut Report) {
 pub(super) fn replica_set(spec: &Value, at: &Path<'_>, report: &mut Report) {
     report.not_negative(spec, at, &["replicas", "minReadySeconds"]);
     selected(spec, at, "replicaset", report);
-    template(spec, at, report);
 }
 
 /// A `StatefulSet`.
@@ -60,8 +58,7 @@ pub(super) fn stateful_set(spec: &Value, at: &Path<'_>, report: &mut Report) {
         at,
         &["replicas", "minReadySeconds", "revisionHistoryLimit"],
     );
-    selected(spec, at, "statefulset", report);
-    template(&with_claims(spec), at, report);
+    selected(&with_claims(spec), at, "statefulset", report);
 }
 
 /// The spec of a `StatefulSet` with the volumes in its pods that their claims will be.
@@ -118,23 +115,24 @@ pub(super) fn daemon_set(spec: &Value, at: &Path<'_>, report: &mut Report) {
     }
 }
 
-/// A selector that must be there, say something, and select the template.
+/// A selector that must be there, say something, and select the template; and that template, which nobody looks at without a selector to
+/// judge it by.
 fn selected(spec: &Value, at: &Path<'_>, kind: &str, report: &mut Report) {
     let place = at.field("selector");
     let selector = &spec["selector"];
     if selector.is_null() {
         report.required(&place, "");
+        labels_differ(spec, at, report);
     } else if !selector::check(selector, &place, report) {
         report.invalid(&place, selector, "invalid label selector");
         return;
     } else if selector::is_empty(selector) {
         let detail = format!("empty selector is invalid for {kind}");
         report.invalid(&place, &json!({}), &detail);
-        return;
-    }
-    if selector.is_null() || !matches_template(spec) {
+    } else if !matches_template(spec) {
         labels_differ(spec, at, report);
     }
+    template(spec, at, report);
 }
 
 fn matches_template(spec: &Value) -> bool {
