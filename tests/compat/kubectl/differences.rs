@@ -9,6 +9,12 @@ use similar::{ChangeTag, TextDiff};
 
 use crate::bed::Step;
 
+/// What the file begins with.
+const HEAD: &str = "\
+# Where kubectl prints something else on the embedded cluster than on a real one, each with its reason. Written by `UPDATE_EXPECT=1
+# tests/cluster/run --exec tests/compat/kubectl/matrix`; a reason that stands here is kept, and one that is missing fails the matrix.
+";
+
 /// A difference that is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,7 +83,8 @@ pub(crate) fn judge(file: &Path, observed: &Observed, clients: &[&str], update: 
     };
     if update {
         listed = renewed(&listed, observed);
-        std::fs::write(file, serde_yaml::to_string(&listed).unwrap()).unwrap();
+        let text = serde_yaml::to_string(&listed).unwrap();
+        std::fs::write(file, format!("{HEAD}{text}")).unwrap();
     }
     let faults = faults(&listed, observed, clients);
     assert!(
