@@ -24,6 +24,8 @@ pub struct Options {
     pub logs: PathBuf,
     /// Folders of this machine below which pods may mount.
     pub mountable: Vec<PathBuf>,
+    /// Where volumes are that begin empty and go with their pod, as far as they aren't in memory.
+    pub empty: PathBuf,
 }
 
 pub(crate) struct Context {

@@ -166,20 +166,11 @@ impl Network {
         &self.config
     }
 
-    /// Puts a pod on the network. When it returns, the policies that concern the pod hold. Asked again for the same pod, it is the
-    /// same place.
+    /// Puts a pod on the network, in a namespace of its own, or in a `given` one that containers of another user namespace may
+    /// enter. When it returns, the policies that concern the pod hold. Asked again for the same pod, it is the same place.
     ///
     /// Waits until the cluster's policies are known. Not cancel safe: call [`Network::remove`] if it was given up.
-    pub async fn add(&self, pod: &Pod) -> Result<PodNetwork, NetworkError> {
-        self.add_to(pod, None).await
-    }
-
-    /// The same, in a namespace that is there: one of the containers' own user namespace, which they may enter.
-    pub async fn add_to(
-        &self,
-        pod: &Pod,
-        given: Option<OwnedFd>,
-    ) -> Result<PodNetwork, NetworkError> {
+    pub async fn add(&self, pod: &Pod, given: Option<OwnedFd>) -> Result<PodNetwork, NetworkError> {
         let uid = pod.metadata.uid.clone().unwrap_or_default();
         let (address_tx, address_rx) = oneshot::channel();
         let (ruled_tx, ruled_rx) = oneshot::channel();

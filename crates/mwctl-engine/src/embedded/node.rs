@@ -141,6 +141,7 @@ pub(super) async fn start(
             name: name.to_owned(),
             logs,
             mountable: options.mountable,
+            empty: folder.join("empty"),
         },
     )
     .await?;

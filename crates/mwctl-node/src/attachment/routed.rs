@@ -42,7 +42,7 @@ impl PodNetworks for Routed {
             let made = made.map_err(io::Error::other)?.network;
             Some(made.ok_or(io::ErrorKind::NotFound)?.try_clone()?)
         };
-        let place = self.network.add_to(pod, given).await.map_err(failed)?;
+        let place = self.network.add(pod, given).await.map_err(failed)?;
         let domain = &config.cluster_domain;
         Ok(Attachment {
             namespace: Arc::new(place.namespace),

@@ -203,7 +203,7 @@ pub(crate) fn stop_signal(image: &Image) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::images::{HostImage, ImageConfig};
+    use crate::images::{ImageConfig, Kept};
     use serde_json::{Value, json};
 
     fn image() -> Image {
@@ -213,9 +213,13 @@ mod tests {
             directory: "/srv".to_owned(),
             ..ImageConfig::default()
         };
+        let (root, mounts) = mwctl_container::host::root();
         Image {
+            id: "here".to_owned(),
+            root,
+            mounts,
             config,
-            ..HostImage::named("mwctl.local/host:latest").unwrap()
+            kept: Kept::default(),
         }
     }
 

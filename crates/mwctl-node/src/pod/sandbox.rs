@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -190,6 +191,7 @@ pub(crate) async fn plan(
         tokens: &tokens,
         around,
         allowed: &context.options.mountable,
+        empty: &context.options.empty,
     };
     volumes::plan(pod, &given)
 }
@@ -239,6 +241,10 @@ pub(crate) async fn bring(
                     .await
                     .map_err(|error| error.to_string())?;
             }
+            Planned::Disk { path, group } => {
+                let failed = |why| format!("MountVolume.SetUp failed for volume {name:?} : {why}");
+                make_empty(path, *group).map_err(failed)?;
+            }
             Planned::Host { path, expected } => {
                 let failed =
                     |why| format!("MountVolume.SetUp failed for volume {name:?} : hostPath {why}");
@@ -247,6 +253,18 @@ pub(crate) async fn bring(
         }
     }
     Ok(())
+}
+
+/// Makes a folder for everybody in the pod, unless it is there: containers that are started again find what they had.
+fn make_empty(path: &Path, group: Option<u32>) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(path)?;
+    // Where there is one id, everything is everybody's already.
+    let has_group = group.is_some_and(|group| chown(path, None, Some(group)).is_ok());
+    let mode = if has_group { 0o2777 } else { 0o777 };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 /// Whether the path is what it should be, and really is where it may be.
@@ -307,8 +325,14 @@ pub(crate) async fn remove(context: &Context, pod: &Pod, sandbox: Option<Arc<San
             }
         }
         for planned in sandbox.planned.values() {
-            if let Planned::Memory(volume) = planned {
-                names.push(volume.name.clone());
+            match planned {
+                Planned::Memory(volume) => names.push(volume.name.clone()),
+                Planned::Disk { path, .. } => {
+                    if let Err(error) = tokio::fs::remove_dir_all(path).await {
+                        tracing::debug!("{}: a volume stays: {error}", path.display());
+                    }
+                }
+                Planned::Host { .. } => {}
             }
         }
     }

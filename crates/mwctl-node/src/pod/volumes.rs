@@ -18,6 +18,8 @@ use super::sources::Sources;
 pub(crate) enum Planned {
     /// In the node's memory.
     Memory(Volume),
+    /// A folder of the pod's own on disk, which goes with it.
+    Disk { path: PathBuf, group: Option<u32> },
     /// Part of the machine.
     Host { path: PathBuf, expected: Expected },
 }
@@ -52,6 +54,8 @@ pub(crate) struct Given<'a> {
     pub(crate) around: &'a Surroundings,
     /// Folders of the machine below which pods may mount.
     pub(crate) allowed: &'a [PathBuf],
+    /// The folder of volumes that begin empty.
+    pub(crate) empty: &'a Path,
 }
 
 const FILE_MODE: u32 = 0o644;
@@ -137,10 +141,16 @@ fn plan_one(
         })
     };
     if let Some(empty) = &volume.empty_dir {
-        return Ok(memory(
-            empty.size_limit.as_ref().and_then(quantity::units),
-            None,
-        ));
+        let limit = empty.size_limit.as_ref().and_then(quantity::units);
+        // What is limited is in memory as well: a folder can't be.
+        return Ok(
+            if empty.medium.as_deref() == Some("Memory") || limit.is_some() {
+                memory(limit, None)
+            } else {
+                let path = given.empty.join(name(pod, &volume.name));
+                Planned::Disk { path, group }
+            },
+        );
     }
     if let Some(it) = &volume.config_map {
         let map = given.sources.config_map(&it.name, it.optional)?;
@@ -357,7 +367,7 @@ impl Planned {
     pub(crate) fn source(&self) -> Source {
         match self {
             Self::Memory(volume) => Source::Volume(volume.name.clone()),
-            Self::Host { path, .. } => Source::Path(path.clone()),
+            Self::Disk { path, .. } | Self::Host { path, .. } => Source::Path(path.clone()),
         }
     }
 
@@ -368,7 +378,7 @@ impl Planned {
                 volume.files.iter().flatten().any(|file| file.path == below)
             }
             (Self::Memory(_), None) => false,
-            (Self::Host { path, .. }, below) => {
+            (Self::Disk { path, .. } | Self::Host { path, .. }, below) => {
                 let path = below.map_or_else(|| path.clone(), |below| path.join(below));
                 path.exists() && !path.is_dir()
             }
@@ -405,6 +415,7 @@ mod tests {
             )]),
             around: &Surroundings::default(),
             allowed: &["/srv/code".into()],
+            empty: Path::new("/empty"),
         };
         Ok(plan(&pod, &given)?.remove("v").unwrap())
     }

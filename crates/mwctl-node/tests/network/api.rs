@@ -18,7 +18,7 @@ async fn pod(network: &Network, pods: &Api<Pod>, name: &str) -> Runner {
     let pod: Pod = read(json!({"metadata": {"name": name, "labels": {"app": name}},
         "spec": {"nodeName": "here", "containers": [{"name": "main", "image": "x", "ports": [{"name": "http", "containerPort": 8080}]}]}}));
     let pod = pods.create(&PostParams::default(), &pod).await.unwrap();
-    let place = network.add(&pod).await.unwrap();
+    let place = network.add(&pod, None).await.unwrap();
     let address = place.address;
     let status = json!({"status": {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
         "conditions": [{"type": "Ready", "status": "True"}]}});

@@ -58,7 +58,7 @@ impl World {
     /// A pod whose port 8080 is reached at a port of the node.
     pub(crate) async fn pod_at(&self, name: &str, host_port: Option<u16>) -> Runner {
         let pod = pod_object(name, host_port);
-        let place = self.network.add(&pod).await.unwrap();
+        let place = self.network.add(&pod, None).await.unwrap();
         Runner {
             name: name.to_owned(),
             place,
@@ -125,7 +125,7 @@ impl World {
         let pod: Pod = read(
             json!({"metadata": {"namespace": "default", "name": "settled", "uid": "settled"}, "spec": {"containers": []}}),
         );
-        self.network.add(&pod).await.unwrap();
+        self.network.add(&pod, None).await.unwrap();
         self.network.remove("settled").await.unwrap();
     }
 }

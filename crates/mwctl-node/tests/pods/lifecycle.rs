@@ -83,6 +83,23 @@ async fn what_ends_is_started_again_and_its_former_log_is_kept() {
         ..Query::default()
     };
     assert_eq!(stage.log_of(&pod, "main", previous).await, "run\n");
+
+    // The volume is no memory of its container's, and goes with the pod.
+    let folder = stage.folder.path().join("empty");
+    let volumes = || -> Vec<_> {
+        let entries = std::fs::read_dir(&folder).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    assert!(volumes()[0].join("x").exists());
+    stage.delete("again", 0).await;
+    stage.gone("again").await;
+    let gone = async {
+        while !volumes().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let limit = std::time::Duration::from_mins(1);
+    tokio::time::timeout(limit, gone).await.unwrap();
 }
 
 #[tokio::test]

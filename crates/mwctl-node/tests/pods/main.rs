@@ -5,6 +5,7 @@
 
 mod configuration;
 mod lifecycle;
+mod parts;
 mod refusals;
 mod stage;
 mod streams;

@@ -8,14 +8,14 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::runtime::wait::{Condition, await_condition};
 use kube::{Api, Client, ResourceExt as _};
 use mwctl_container::Runtime;
-use mwctl_node::attachment::LoopbackOnly;
-use mwctl_node::images::HostImage;
 use mwctl_node::log::Query;
 use mwctl_node::streams::Place;
 use mwctl_node::{Node, Options};
 use mwctl_testing::TestCluster;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::parts::{HostImage, LoopbackOnly};
 
 /// Nothing here takes as long: what does is stuck.
 const LONGEST: std::time::Duration = std::time::Duration::from_mins(1);
@@ -44,6 +44,7 @@ impl Stage {
             name: "here".to_owned(),
             logs: folder.path().join("logs"),
             mountable: vec![mountable],
+            empty: folder.path().join("empty"),
         };
         let client = cluster.client();
         // Every pod mounts it: one that is earlier is told so, and tries again.
