@@ -212,6 +212,10 @@ impl Clusters {
             let unfinished = name.starts_with(UNFINISHED) && is_young(&left);
             if !unfinished && !is_locked(&left) {
                 match fs::remove_dir_all(&left) {
+                    // Files of users of a pod, which only whoever has their ids may remove: who serves the next cluster.
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                        tracing::debug!("{} stays: {error}", left.display());
+                    }
                     // Somebody else sweeps as well.
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         return Err(folder(&left)(error));
