@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::members::Members;
 use super::{Found, ImportError, ImportOptions};
 use crate::digest::Digest;
-use crate::oci::{Index, Manifest};
+use crate::oci::{Descriptor, Index, Manifest};
 use crate::reference::Reference;
 use crate::store::{Expected, Store};
 
@@ -112,17 +112,28 @@ fn take(store: &Store, members: &Members, digest: &Digest) -> Result<(), ImportE
     };
     store.put(&*members.bytes(&name)?, &expected)?;
     let manifest: Manifest = members.document(&name)?;
-    let contents: Vec<_> = manifest.layers.iter().chain([&manifest.config]).collect();
-    crate::parallel::each(&contents, |content| {
-        if store.has_blob(&content.digest) {
+    take_blob(store, members, &manifest.config)?;
+    let documents = store.documents(digest)?;
+    let diff_ids = &documents.configuration.rootfs.diff_ids;
+    let layers: Vec<_> = manifest.layers.iter().zip(diff_ids).collect();
+    crate::parallel::each(&layers, |(layer, diff_id)| {
+        // What was built here never was an archive: its content is enough for whoever builds upon it.
+        if !members.has(&blob(&layer.digest)) && store.has_layer(diff_id)? {
             return Ok(());
         }
-        let expected = Expected {
-            digest: content.digest.clone(),
-            size: Some(content.size),
-        };
-        let member = members.member(&blob(&content.digest))?;
-        store.put(member, &expected).map_err(ImportError::from)
+        take_blob(store, members, layer)
     })?;
     Ok(())
+}
+
+fn take_blob(store: &Store, members: &Members, content: &Descriptor) -> Result<(), ImportError> {
+    if store.has_blob(&content.digest) {
+        return Ok(());
+    }
+    let expected = Expected {
+        digest: content.digest.clone(),
+        size: Some(content.size),
+    };
+    let member = members.member(&blob(&content.digest))?;
+    store.put(member, &expected).map_err(ImportError::from)
 }

@@ -140,6 +140,12 @@ impl Store {
         self.write(self.layer_note(name), &bytes)
     }
 
+    /// Whether a layer with this content is there, unpacked.
+    pub(crate) fn has_layer(&self, diff_id: &Digest) -> Result<bool, StoreError> {
+        let name = Name::of_content(diff_id);
+        Ok(self.layer(&name, diff_id.as_str())?.is_some())
+    }
+
     /// The folder of a layer of an image, unpacked where it isn't there yet.
     pub(crate) fn unpacked(
         &self,

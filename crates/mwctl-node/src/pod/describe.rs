@@ -108,7 +108,11 @@ fn mounts_of(
             entry: Entry::Bind(bind),
         })
     };
-    container.volume_mounts.iter().flatten().map(one).collect()
+    let mounts = container.volume_mounts.iter().flatten().map(one);
+    let mut mounts = mounts.collect::<Result<Vec<Mount>, String>>()?;
+    // What is mounted within another one's place comes after it, in whichever order they are written.
+    mounts.sort_by_key(|mount| mount.target.components().count());
+    Ok(mounts)
 }
 
 /// Config maps, secrets and projections can't be written to.
@@ -261,6 +265,21 @@ mod tests {
         assert_eq!(
             run(json!({"name": "c", "command": ["sh"], "args": ["-c"]})),
             ["sh", "-c"]
+        );
+    }
+
+    #[test]
+    fn a_volume_within_another_ones_place_is_mounted_after_it() {
+        let mount = |path: &str| json!({"name": "v", "mountPath": path});
+        let written = json!({"name": "c", "volumeMounts": [mount("/etc/a/b"), mount("/data"), mount("/etc/a")]});
+        let mounts = described(written).unwrap().mounts;
+        let targets: Vec<_> = mounts
+            .iter()
+            .map(|mount| mount.target.to_str().unwrap())
+            .collect();
+        assert!(
+            targets.ends_with(&["/data", "/etc/a", "/etc/a/b"]),
+            "{targets:?}"
         );
     }
 

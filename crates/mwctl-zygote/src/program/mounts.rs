@@ -54,11 +54,17 @@ fn open_bind(bind: &Bind, files: &[OwnedFd]) -> Outcome<OwnedFd> {
     };
     // Devices may come from outside only as the container's own `/dev`.
     let mut attributes = QUIET;
-    if bind.read_only {
+    if bind.read_only && !sealed_last(bind) {
         attributes |= libc::MOUNT_ATTR_RDONLY;
     }
     system::set_attributes(tree.as_fd(), attributes).at(Step::Mount, "attributes")?;
     Ok(tree)
+}
+
+/// Whether it becomes read-only when everything is in its place: a volume of the node's may get the places of what is
+/// mounted within it. Nothing is ever made in a folder of the machine that is read-only.
+fn sealed_last(bind: &Bind) -> bool {
+    bind.read_only && matches!(bind.source, Source::Volume(_))
 }
 
 /// A mount of its own of a source, not yet anywhere.
@@ -146,8 +152,19 @@ fn file_system(kind: &str, more: MountAttrFlags) -> rustix::io::Result<OwnedFd> 
 
 /// Mounts what was opened. The root has been entered.
 pub(crate) fn attach(mounts: &[Mount], opened: Vec<Opened>) -> Outcome<()> {
+    let mut unsealed = Vec::new();
     for (mount, opened) in mounts.iter().zip(opened) {
+        if let (Entry::Bind(bind), Opened::Tree(tree)) = (&mount.entry, &opened)
+            && sealed_last(bind)
+        {
+            let tree = tree.try_clone();
+            unsealed.push((mount, tree.at(Step::Mount, mount.target.display())?));
+        }
         attach_one(mount, opened)?;
+    }
+    for (mount, tree) in unsealed {
+        let attributes = QUIET | libc::MOUNT_ATTR_RDONLY;
+        system::set_attributes(tree.as_fd(), attributes).at(Step::Mount, mount.target.display())?;
     }
     Ok(())
 }
