@@ -68,6 +68,8 @@ pub enum Event {
         summary: String,
         /// The cause in more lines, as in `failed`.
         details: Vec<String>,
+        /// What to type next.
+        hint: Option<String>,
     },
     /// A service's agent answers.
     Connected {
@@ -105,6 +107,15 @@ pub enum Event {
         service: ServiceName,
         /// One line, without its end.
         line: String,
+    },
+    /// A command that runs on this machine when files change has succeeded; one that fails is `failed`.
+    Ran {
+        /// The service.
+        service: ServiceName,
+        /// The command, as it can be pasted.
+        command: String,
+        /// How long it took.
+        millis: u64,
     },
     /// A line of a container's log.
     Log {

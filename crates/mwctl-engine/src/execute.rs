@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::{Event, Events};
 use crate::kube::pods::selector;
-use crate::kube::wait::{Goal, Report, Sign, Wait};
-use crate::kube::{Cluster, apply, wait};
+use crate::kube::wait::{Goal, Report, Sign, Trouble, Wait};
+use crate::kube::{Cluster, apply, forbidden, wait};
 
 /// How long a deletion may take: longer than a pod's grace period.
 const DELETION: Duration = Duration::from_mins(2);
@@ -218,7 +218,7 @@ async fn carry_out(execution: Execution<'_>, step: &Step) -> Result<(), Failure>
             let service = service(name)?;
             let report = |sign| match sign {
                 Sign::Words(words) => progress(words),
-                Sign::Trouble(cause) => events.send(trouble(service, cause)),
+                Sign::Trouble(kind, cause) => events.send(trouble(service, kind, cause)),
             };
             reach(cluster, stack, service, *condition, timeout, &report).await
         }
@@ -252,12 +252,16 @@ pub async fn reach(
 #[error("the stack has no service `{0}`")]
 struct UnknownService(ServiceName);
 
-/// A process that ended while it was waited for, as an event.
-pub fn trouble(service: &Service, cause: Cause) -> Event {
+/// What is in the way of a service that is waited for, as an event.
+pub fn trouble(service: &Service, kind: Trouble, cause: Cause) -> Event {
     Event::Warning {
         service: Some(service.name.clone()),
-        summary: format!("{}; it is started again", cause.summary),
+        summary: match kind {
+            Trouble::Ended => format!("{}; it is started again", cause.summary),
+            Trouble::NoRoom | Trouble::NoVolume | Trouble::Unhealthy => cause.summary,
+        },
         details: cause.detail,
+        hint: Some(cause.hint),
     }
 }
 
@@ -268,6 +272,9 @@ pub fn told(title: &str, service: Option<ServiceName>, failure: &Failure) -> Eve
     let mut hint = failure.hint.clone();
     if let Some(cause) = failure.error.downcast_ref::<Wait>().and_then(Wait::cause) {
         add(cause, &mut details, &mut hint);
+    }
+    if hint.is_none() {
+        hint = forbidden(failure.error.as_ref());
     }
     let mut source = failure.error.source();
     while let Some(error) = source {

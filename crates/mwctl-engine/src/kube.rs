@@ -161,6 +161,23 @@ impl Request {
     }
 }
 
+/// Whether the account that asks may not do what was asked, and what to type then.
+pub fn forbidden(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(request) = error.downcast_ref::<Request>()
+            && request.has_code(403)
+        {
+            return Some(
+                "the account of this context may not do that; what it may: `kubectl auth can-i --list`"
+                    .to_owned(),
+            );
+        }
+        next = error.source();
+    }
+    None
+}
+
 /// What came back instead of an answer, in the words that are meant for people.
 #[derive(Debug)]
 pub struct ApiError(pub ::kube::Error);

@@ -322,12 +322,14 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// The cluster doesn't answer.
+/// The cluster doesn't answer, or not to this account.
 pub(crate) fn unreachable(
     error: impl std::error::Error + Send + Sync + 'static,
     context: &str,
 ) -> CommandError {
-    CommandError::environment(error).hint(format!("kubectl --context {context} get nodes"))
+    let hint = mwctl_engine::kube::forbidden(&error);
+    let hint = hint.unwrap_or_else(|| format!("kubectl --context {context} get nodes"));
+    CommandError::environment(error).hint(hint)
 }
 
 fn refused(refusal: Refusal) -> CommandError {

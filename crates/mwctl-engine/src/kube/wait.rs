@@ -1,6 +1,6 @@
 //! Waits until a service's pods have come as far as is asked, or can't; by watching, not by asking.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -12,11 +12,16 @@ use kube::api::ListParams;
 use kube::runtime::{WatchStreamExt, watcher};
 use mwctl_core::manifest::ObjectId;
 use mwctl_core::model::{Condition, Service, Stack};
-use mwctl_core::observed::{Cause, Observed, ObservedPod, Progress, Warning, diagnose, has_failed};
+use mwctl_core::observed::{
+    Cause, Observed, ObservedContainer, ObservedPod, Progress, Warning, diagnose, has_failed,
+};
 
 use super::logs::last_lines;
 use super::pods::follow;
 use super::{Cluster, Request};
+
+/// How often a check must have failed before whoever waits hears of it: while a process starts, some do.
+const FAILED_CHECKS: u32 = 3;
 
 /// How often a container may have been started again before a wait gives up on it: once can be a
 /// dependency that wasn't there yet.
@@ -61,8 +66,21 @@ impl Wait {
 pub enum Sign {
     /// How far it is, in a few words.
     Words(String),
-    /// A process ended, and is started again: this is why. Told once.
-    Trouble(Cause),
+    /// Something is in the way that may pass: this is why. Told once for each [`Trouble`].
+    Trouble(Trouble, Cause),
+}
+
+/// What may pass, but should be known at once.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Trouble {
+    /// A process that should go on has ended, and is started again.
+    Ended,
+    /// No node has room.
+    NoRoom,
+    /// Something to mount isn't there.
+    NoVolume,
+    /// A check fails again and again.
+    Unhealthy,
 }
 
 /// Whoever hears of [`Sign`]s.
@@ -114,7 +132,7 @@ fn describe(condition: Condition) -> &'static str {
 struct Seen {
     observed: Observed,
     shown: String,
-    troubled: bool,
+    told: BTreeSet<Trouble>,
 }
 
 async fn watch(
@@ -163,13 +181,12 @@ async fn watch(
             return Err(Wait::Stuck(Box::new(cause)));
         }
         // Whoever waits should know at once, although starting again may help.
-        if !seen.troubled
-            && is_troubled(seen)
+        if let Some(trouble) = trouble(seen).filter(|it| !seen.told.contains(it))
             && concerns_current(cluster, goal, seen).await
             && let Some(cause) = cause(cluster, goal, seen).await
         {
-            seen.troubled = true;
-            report(Sign::Trouble(cause));
+            seen.told.insert(trouble);
+            report(Sign::Trouble(trouble, cause));
         }
         let words = in_words(seen);
         if words != seen.shown {
@@ -214,32 +231,42 @@ fn reached(condition: Condition, progress: Progress) -> bool {
     }
 }
 
-/// Whether something is in the way that may pass, but should be known at once: a process that should
-/// go on has ended, no node has room, something to mount isn't there.
-fn is_troubled(seen: &Seen) -> bool {
+/// What is in the way that may pass, but should be known at once.
+fn trouble(seen: &Seen) -> Option<Trouble> {
     use mwctl_core::observed::ContainerState;
-    let containers = seen.observed.pods.iter().flat_map(|pod| &pod.containers);
-    let mut unready = containers.filter(|container| !container.ready);
-    let ended = unready.any(|container| {
+    let pods = &seen.observed.pods;
+    let ended = |container: &ObservedContainer| {
         let failed =
             matches!(&container.state, ContainerState::Terminated(end) if end.exit_code != 0);
-        failed || container.restarts > 0
-    });
-    let mut pods = seen.observed.pods.iter();
-    let no_room = pods.any(|pod| {
+        !container.ready && (failed || container.restarts > 0)
+    };
+    let no_room = |pod: &ObservedPod| {
         // A claim that has yet to be bound is a matter of a moment.
         let why = pod.unschedulable.as_deref().unwrap_or_default();
-        why.contains("Insufficient") || why.contains("free ports") || why.contains("affinity")
-    });
-    let mut events = seen.observed.events.iter();
-    ended
-        || no_room
-        || events.any(|warning| {
-            warning.reason == "FailedMount"
-                && ["not found", "non-existent"]
-                    .iter()
-                    .any(|words| warning.message.contains(words))
-        })
+        ["Insufficient", "free ports", "affinity"]
+            .iter()
+            .any(|words| why.contains(words))
+    };
+    let lost = |warning: &Warning| {
+        let said = ["not found", "non-existent"];
+        warning.reason == "FailedMount" && said.iter().any(|words| warning.message.contains(words))
+    };
+    let failing = |warning: &Warning| {
+        let unready = |pod: &ObservedPod| pod.name == warning.name && !pod.ready;
+        warning.reason == "Unhealthy" && warning.count >= FAILED_CHECKS && pods.iter().any(unready)
+    };
+    let events = &seen.observed.events;
+    if pods.iter().flat_map(|pod| &pod.containers).any(ended) {
+        Some(Trouble::Ended)
+    } else if pods.iter().any(no_room) {
+        Some(Trouble::NoRoom)
+    } else if events.iter().any(lost) {
+        Some(Trouble::NoVolume)
+    } else if events.iter().any(failing) {
+        Some(Trouble::Unhealthy)
+    } else {
+        None
+    }
 }
 
 /// Whether waiting longer is unlikely to help.

@@ -46,7 +46,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Services) -> Result<Exit, 
     for service in chosen {
         let report = |sign| match sign {
             Sign::Words(words) => tracing::debug!("{}: {words}", service.name),
-            Sign::Trouble(cause) => events.send(trouble(service, cause)),
+            Sign::Trouble(kind, cause) => events.send(trouble(service, kind, cause)),
         };
         let ready = reach(
             &cluster,

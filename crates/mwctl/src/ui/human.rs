@@ -87,6 +87,7 @@ impl Human {
                 service,
                 summary,
                 details,
+                hint,
             } => {
                 let service = service.as_ref().map(ToString::to_string);
                 self.told(
@@ -94,7 +95,7 @@ impl Human {
                     service.as_deref(),
                     summary,
                     details,
-                    None,
+                    hint.as_deref(),
                 );
             }
             Event::Log { service, line, .. } => {
@@ -136,6 +137,17 @@ impl Human {
                     bold(service.as_str()),
                     dim("deps"),
                     dim(line)
+                ));
+            }
+            Event::Ran {
+                service,
+                command,
+                millis,
+            } => {
+                let time = dim(&format!("{:.1} s", *millis as f64 / 1000.0));
+                self.line(&format!(
+                    "{} ran `{command}`  {time}",
+                    bold(service.as_str())
                 ));
             }
             Event::LockFile {
