@@ -25,7 +25,7 @@ fn the_reference_page_is_the_one_of_the_types() {
     let mut check = Expect::default();
     check.file(
         &root().join("docs/reference/conventions.md"),
-        &page(&conventions::schema()),
+        &(page(&conventions::schema()) + &crate::catalogue::chapter()),
     );
     check.finish();
 }

@@ -16,6 +16,7 @@ use mwctl_core::model::Stack;
 use mwctl_core::problem::{Problem, Rule};
 use mwctl_engine::repository;
 
+mod catalogue;
 mod corpus;
 mod expect;
 mod generated;

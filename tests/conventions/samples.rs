@@ -149,6 +149,74 @@ fn each_convention_makes_a_service_of_the_smallest_repository() {
     }
 }
 
+/// Production's charts, what stands beside a service: names, ports and what each asks for and is limited to.
+#[test]
+fn the_shipped_helpers_have_productions_names_ports_and_resources() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mwctl.yaml");
+    let text = "apiVersion: mwctl/v1\nkind: Service\nname: x\ncontainer: {image: \"x:1\", ports: [{port: 80}]}\n\
+                helpers: {statsd-exporter: {}, tls-proxy: {}, cache: {}, log-collector: {}}\n";
+    std::fs::write(&file, text).unwrap();
+    let stack = crate::resolve(&file, &folder.path().join("mwctl")).unwrap();
+    let service = &stack.services["x"];
+    let helper = |name: &str| service.helpers.iter().find(|it| it.name == name).unwrap();
+    let ports = |name: &str| -> Vec<(String, u16)> {
+        let ports = helper(name).ports.iter();
+        ports.map(|port| (port.name.clone(), port.number)).collect()
+    };
+    let named = |all: &[(&str, u16)]| -> Vec<(String, u16)> {
+        all.iter()
+            .map(|(name, number)| ((*name).to_owned(), *number))
+            .collect()
+    };
+    let statsd = [
+        ("statsd-metrics", 9102),
+        ("statsd-udp", 9125),
+        ("statsd-tcp", 9125),
+    ];
+    assert_eq!(ports("statsd-exporter"), named(&statsd));
+    assert!(helper("statsd-exporter").plain_name);
+    assert_eq!(
+        ports("tls-proxy"),
+        named(&[("https", 4443), ("envoy-telemetry", 9361)])
+    );
+    // mcrouter's port, and as there only within the pod.
+    assert_eq!(ports("cache"), named(&[("memcached", 11213)]));
+    for (name, requests, limits) in [
+        ("statsd-exporter", ["100m", "200M"], ["200m", "400M"]),
+        ("tls-proxy", ["200m", "100Mi"], ["500m", "500Mi"]),
+    ] {
+        let resources = &helper(name).resources;
+        for (stated, expected) in [(&resources.requests, requests), (&resources.limits, limits)] {
+            assert_eq!([&*stated["cpu"], &*stated["memory"]], expected, "{name}");
+        }
+    }
+    let env = &helper("tls-proxy").environment;
+    for (name, value) in [
+        ("SERVICE_NAME", "x-local"),
+        ("SERVICE_ZONE", "default"),
+        ("DRAIN_TIME_S", "600"),
+        ("DRAIN_STRATEGY", "gradual"),
+        ("ADMIN_PORT", "1666"),
+    ] {
+        assert!(
+            env.contains(&(name.to_owned(), value.to_owned())),
+            "{name}: {env:?}"
+        );
+    }
+    let annotations = [
+        "prometheus.io/scrape",
+        "prometheus.io/port",
+        "envoyproxy.io/scrape",
+        "envoyproxy.io/port",
+    ];
+    assert!(
+        annotations
+            .iter()
+            .all(|name| service.annotations.contains_key(*name))
+    );
+}
+
 #[test]
 fn the_schema_accepts_what_is_shipped_and_names_every_kind() {
     let schema = conventions::schema();

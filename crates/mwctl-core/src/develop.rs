@@ -13,6 +13,7 @@
 //! could be lost. Time is a [`Duration`] since any fixed moment; nothing here waits.
 
 mod batch;
+mod commands;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ pub use batch::{BULK, LONGEST_BATCH, LONGEST_WINDOW, SHORTEST_WINDOW};
 pub use rules::{InvalidRule, Rules};
 
 use batch::Batch;
+use commands::Commands;
 
 use crate::tree::{Node, Tree};
 
@@ -54,6 +56,8 @@ pub enum Event {
     Tick,
     /// The service is described differently now.
     Described(Box<Rules>),
+    /// A command of this machine, asked for by [`Effect::Run`], has ended.
+    Ran(usize),
 }
 
 /// Something to be done by the engine.
@@ -91,6 +95,8 @@ pub enum Effect {
     },
     /// A new image is needed, because of these paths.
     Rebuild(BTreeSet<String>),
+    /// Run a command of this machine, by its place in the description, and answer with [`Event::Ran`].
+    Run(usize),
     /// Send [`Event::Tick`] at this moment, instead of any asked for before.
     Wake(Duration),
 }
@@ -122,6 +128,7 @@ pub struct State {
     emptied: BTreeMap<String, Node>,
     last_batch_end: Option<Duration>,
     updates: u64,
+    commands: Commands,
 }
 
 impl State {
@@ -135,6 +142,7 @@ impl State {
             emptied: BTreeMap::new(),
             last_batch_end: None,
             updates: 0,
+            commands: Commands::default(),
         }
     }
 
@@ -172,6 +180,7 @@ impl State {
                 self.rules = *rules;
                 Vec::new()
             }
+            Event::Ran(command) => run(self.commands.ended(command)).collect(),
         }
     }
 
@@ -331,8 +340,11 @@ impl State {
             .collect();
         let mut touched: BTreeSet<String> = paths.into_iter().collect();
         let mut since = since;
+        let mut effects = Vec::new();
         if let Some(batch) = self.batch.take() {
             since = since.min(batch.first());
+            // What the container lacks is no edit, but these are.
+            effects.extend(self.commands_for(&batch.touched));
             touched.extend(batch.touched.iter().cloned());
             if !batch.unread.is_empty() {
                 let mut rest = Batch::open(now, None);
@@ -351,7 +363,6 @@ impl State {
         let dependencies = touched
             .iter()
             .any(|path| self.rules.is_dependency_input(path));
-        let mut effects = Vec::new();
         if !put.is_empty() || !delete.is_empty() {
             effects.push(Effect::Copy {
                 update,
@@ -370,6 +381,11 @@ impl State {
             effects.push(Effect::Wake(batch.end()));
         }
         effects
+    }
+
+    /// The commands of this machine that an edit of these paths makes run.
+    fn commands_for(&mut self, touched: &BTreeSet<String>) -> impl Iterator<Item = Effect> + use<> {
+        run(self.commands.due(self.rules.commands(touched)))
     }
 
     /// Nobody knows what the container has at these paths: look again and send what is there.
@@ -423,6 +439,9 @@ impl State {
         if batch.touched.is_empty() {
             return effects;
         }
+        if !matches!(self.link, Link::Comparing { .. }) {
+            effects.extend(self.commands_for(&batch.touched));
+        }
         match (&self.link, batch.update) {
             (Link::Up { .. }, Some(update)) => {
                 let restart = batch.touched.iter().any(|path| self.rules.restarts(path));
@@ -450,6 +469,10 @@ impl State {
         }
         effects
     }
+}
+
+fn run(commands: Vec<usize>) -> impl Iterator<Item = Effect> {
+    commands.into_iter().map(Effect::Run)
 }
 
 #[cfg(test)]

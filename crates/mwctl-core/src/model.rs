@@ -181,6 +181,15 @@ pub enum Source {
         /// Where it is unpacked.
         directory: PathBuf,
     },
+    /// The sources of a Python package, unpacked into `directory` when that is missing.
+    Pypi {
+        /// The package's name.
+        package: String,
+        /// Its version or range; the newest where none is wanted.
+        version: Option<String>,
+        /// Where they are unpacked.
+        directory: PathBuf,
+    },
     /// No files of its own: an image somebody else made.
     None,
 }
@@ -189,9 +198,10 @@ impl Source {
     /// The folder with the service's files, also when it has yet to be fetched.
     pub fn directory(&self) -> Option<&PathBuf> {
         match self {
-            Self::Path(directory) | Self::Git { directory, .. } | Self::Npm { directory, .. } => {
-                Some(directory)
-            }
+            Self::Path(directory)
+            | Self::Git { directory, .. }
+            | Self::Npm { directory, .. }
+            | Self::Pypi { directory, .. } => Some(directory),
             Self::None => None,
         }
     }
@@ -528,6 +538,19 @@ pub struct Develop {
     pub in_place: bool,
     /// Milliseconds between TERM and KILL at a restart.
     pub stop_timeout_ms: u64,
+    /// What runs on this machine when files change.
+    pub on_change: Vec<OnChange>,
+}
+
+/// A command that runs on this machine, in the checkout, when files of it change.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct OnChange {
+    /// Which files, as globs.
+    pub files: Vec<String>,
+    /// The command.
+    pub command: Vec<String>,
+    /// Variables beside those that mwctl itself has.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// How a service is tested.

@@ -14,8 +14,10 @@ use crate::progress::{Report, Step};
 
 mod git;
 mod npm;
+mod pypi;
+mod unpack;
 
-pub use npm::UnpackError;
+pub use unpack::UnpackError;
 
 /// What fetching did.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -154,6 +156,20 @@ pub async fn fetch(
                 report,
             )
             .await?;
+            place.settle()?;
+            step.finish();
+            Ok(Fetched::Fetched(directory.clone()))
+        }
+        Source::Pypi {
+            package,
+            version,
+            directory,
+        } => {
+            let place = Place::beside(directory)?;
+            let wanted = pypi::requirement(package, version.as_deref())?;
+            let step = Step::start(report, format!("pip download {wanted}"));
+            let (folder, new) = (place.folder(), place.new_folder());
+            pypi::fetch(&wanted, folder, &new, runner, report).await?;
             place.settle()?;
             step.finish();
             Ok(Fetched::Fetched(directory.clone()))

@@ -36,6 +36,7 @@ fn describes(said: &[Said]) -> bool {
 }
 
 /// A service before its templates are filled in.
+#[derive(Clone)]
 pub(crate) struct Draft<'a> {
     pub(crate) name: ServiceName,
     pub(crate) at: At,
@@ -51,6 +52,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) facts: Vec<Fact>,
     /// What files of other tools say that is left out.
     pub(crate) notes: Vec<Note>,
+    /// Services that share its image, by what their names have beside its own: keys over its.
+    jobs: Vec<(String, Layer)>,
     /// Whether all facts could be read; templates would only repeat the problem.
     pub(crate) complete: bool,
     pub(crate) evidence: Vec<Evidence>,
@@ -58,6 +61,39 @@ pub(crate) struct Draft<'a> {
 }
 
 impl Draft<'_> {
+    /// The services that share its image, such as the cron jobs of its chart.
+    pub(crate) fn jobs(&self, problems: &mut Vec<Problem>) -> Vec<Self> {
+        let mut drafts = Vec::new();
+        for (name, layer) in &self.jobs {
+            match ServiceName::new(format!("{}-{name}", self.name)) {
+                Ok(name) => drafts.push(self.with(name, layer)),
+                Err(error) => {
+                    let problem = Problem::new(error.to_string()).rule(Rule::Name);
+                    problems.push(problem.at(layer.tree.at.location()));
+                }
+            }
+        }
+        drafts
+    }
+
+    /// The same service by another name, with keys over its own.
+    fn with(&self, name: ServiceName, layer: &Layer) -> Self {
+        let mut layers = self.layers.clone();
+        layers.push(layer.clone());
+        let mut spec = settled(layer::merged(&layers, &self.at));
+        spec.at = self.spec.at.clone();
+        Self {
+            name,
+            at: layer.tree.at.clone(),
+            needs: needs::read(&spec),
+            layers,
+            spec,
+            notes: Vec::new(),
+            jobs: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// The keys with their templates filled in. Where files come from was needed before that.
     pub(crate) fn render(&self, context: &Context, problems: &mut Vec<Problem>) -> Node {
         let entries = self.spec.entries().iter();
@@ -227,6 +263,23 @@ impl<'a> Maker<'a> {
             repository: origin.repository,
             complete: problems.len() == before,
             facts,
+            jobs: said
+                .iter_mut()
+                .flat_map(|said| {
+                    let speaker = said.speaker.clone();
+                    let jobs = std::mem::take(&mut said.jobs).into_iter();
+                    jobs.map(move |(name, tree)| {
+                        let speaker = speaker.clone();
+                        (
+                            name,
+                            Layer {
+                                speaker,
+                                tree: tree.into(),
+                            },
+                        )
+                    })
+                })
+                .collect(),
             notes: said.into_iter().flat_map(|said| said.notes).collect(),
             evidence,
         })
@@ -359,7 +412,9 @@ fn missing(member: &Member, source: &Source) -> Problem {
     let name = member.name.as_deref().unwrap_or("the service");
     let hint = match source {
         Source::Path(_) | Source::None => "correct `source.path`".to_owned(),
-        Source::Git { .. } | Source::Npm { .. } => "`mwctl up` fetches them".to_owned(),
+        Source::Git { .. } | Source::Npm { .. } | Source::Pypi { .. } => {
+            "`mwctl up` fetches them".to_owned()
+        }
     };
     let message = format!("the files of {name} aren't at {directory}");
     member.problem(message).rule(Rule::Source).hint(hint)

@@ -44,18 +44,24 @@ pub(crate) fn recognises(
 }
 
 fn found(sign: &Sign, files: &Files<'_>) -> Option<(PathBuf, usize)> {
-    let line = match &sign.key {
-        None => files.text(&sign.file).map(|_| 1)?,
-        Some(key) => files.tree(&sign.file)?.pointer(key)?.at.line,
-    };
-    Some((PathBuf::from(&sign.file), line))
+    sign.all().into_iter().find_map(|sign| {
+        let line = match &sign.key {
+            None => files.text(&sign.file).map(|_| 1)?,
+            Some(key) => files.tree(&sign.file)?.pointer(key)?.at.line,
+        };
+        Some((PathBuf::from(&sign.file), line))
+    })
 }
 
 /// What a convention looks for, as a person would say it.
 pub(crate) fn describe(recognise: &Recognise) -> String {
-    let sign = |sign: &Sign| match &sign.key {
+    let one = |sign: &Sign| match &sign.key {
         None => sign.file.clone(),
         Some(key) => format!("{} with {key}", sign.file),
+    };
+    let sign = |sign: &Sign| {
+        let all: Vec<String> = sign.all().into_iter().map(one).collect();
+        all.join(" or ")
     };
     let all: Vec<String> = recognise.all.iter().map(sign).collect();
     let any: Vec<String> = recognise.any.iter().map(sign).collect();

@@ -77,6 +77,10 @@ pub(crate) struct Said {
     pub(crate) notes: Vec<Note>,
     /// The hosts by which it knows the services that it needs, and their names here.
     pub(crate) hosts: Vec<(String, String)>,
+    /// Services that share its image, by what their names have beside its own: keys over its.
+    pub(crate) jobs: Vec<(String, Node)>,
+    /// Keys that stay with the convention where it says them, by JSON pointer, and what is told then.
+    pub(crate) yielding: Vec<(&'static str, &'static str)>,
 }
 
 impl Said {
@@ -88,6 +92,8 @@ impl Said {
             facts: Vec::new(),
             notes: Vec::new(),
             hosts: Vec::new(),
+            jobs: Vec::new(),
+            yielding: Vec::new(),
         }
     }
 
@@ -212,11 +218,15 @@ impl Said {
     /// Variables of development and tests that the convention itself sets for the running service aren't
     /// taken: it needs its own, such as where the configuration is that it made.
     ///
-    /// Nor is the base of a Blubber file where the convention has one: it is to be had with the packages that
-    /// the file installs on it, which only `mwctl build` does.
+    /// Nor are the keys that the file's reader says to be `yielding`.
     pub(crate) fn yield_to(&mut self, convention: &Node) {
-        if self.about == blubber::ABOUT && convention.pointer("/container/build/base").is_some() {
-            self.leave_base();
+        for (pointer, told) in std::mem::take(&mut self.yielding) {
+            if convention.pointer(pointer).is_some()
+                && let Some(left) = remove(&mut self.keys, pointer)
+            {
+                let value = left.text().unwrap_or_default();
+                self.note(told.replace("{}", value), &left.at);
+            }
         }
         let set = convention.pointer("/container/environment");
         let set = set.map(Node::entries).unwrap_or_default();
@@ -240,22 +250,6 @@ impl Said {
                 self.note(told, &at);
             }
         }
-    }
-
-    fn leave_base(&mut self) {
-        let build = self.keys.pointer_mut("/container/build");
-        let Some(Tree::Map(entries)) = build.map(|it| &mut it.tree) else {
-            return;
-        };
-        let Some(place) = entries.iter().position(|entry| entry.key == "base") else {
-            return;
-        };
-        let base = entries.remove(place).value;
-        let name = base.text().unwrap_or_default().to_owned();
-        let told = format!(
-            "the base `{name}` isn't taken: the convention's is; `mwctl build` makes the file's own image"
-        );
-        self.note(told, &base.at);
     }
 
     pub(crate) fn layer(&self) -> Layer {
@@ -316,6 +310,22 @@ pub(crate) fn put(node: &mut Node, pointer: &str, value: Node) {
         place = &mut entries[index].value;
     }
     *place = value;
+}
+
+/// Takes away what stands at a pointer.
+fn remove(node: &mut Node, pointer: &str) -> Option<Node> {
+    let (above, _) = pointer.rsplit_once('/')?;
+    let last = steps(pointer).last()?;
+    let place = if above.is_empty() {
+        node
+    } else {
+        node.pointer_mut(above)?
+    };
+    let Tree::Map(entries) = &mut place.tree else {
+        return None;
+    };
+    let index = entries.iter().position(|entry| entry.key == last)?;
+    Some(entries.remove(index).value)
 }
 
 /// A text at a place.

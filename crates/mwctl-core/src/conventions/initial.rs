@@ -202,7 +202,11 @@ pub fn from_chart(
             .hint("only charts of that structure can be converted");
         return Err(vec![problem.at(values.at.location())]);
     }
-    let said = chart::keys("chart", &values);
+    let mut said = chart::keys("chart", &values);
+    for (name, job) in std::mem::take(&mut said.jobs) {
+        let told = format!("the cron job `{name}` is a service of its own: describe it in a Stack");
+        said.note(told, &job.at);
+    }
     let mut document = json!({
         "apiVersion": API_VERSION,
         "kind": Kind::Service.name(),

@@ -55,6 +55,7 @@ fn asked(shipped: &[Document], own: &[Document], read: bool) -> BTreeSet<PathBuf
                 .iter()
                 .chain(&recognise.any)
                 .chain(&recognise.none);
+            let signs = signs.flat_map(wire::Sign::all);
             let signs = signs.filter(|sign| sign.key.is_some() == read);
             files.extend(signs.map(|sign| PathBuf::from(&sign.file)));
         }

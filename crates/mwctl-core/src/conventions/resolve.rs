@@ -96,6 +96,14 @@ fn build(input: &Input<'_>, problems: &mut Vec<Problem>) -> Option<Resolved> {
             drafts.push(draft);
         }
     }
+    for draft in 0..drafts.len() {
+        for job in drafts[draft].jobs(problems) {
+            // Whoever describes a service of that name means this one, and says all about it.
+            if drafts.iter().all(|other| other.name != job.name) {
+                drafts.push(job);
+            }
+        }
+    }
     add_needed(&maker, &mut drafts, &described.left_out, problems);
     distinct(&drafts, problems);
     let stack = header(&described, &drafts, &release, input, problems)?;

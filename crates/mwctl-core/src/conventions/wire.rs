@@ -16,7 +16,7 @@ pub(crate) use scalar::{Condition, Need, PortReference, Scalar, Whole};
 pub(crate) use secret::Secret;
 pub(crate) use sidecar::{Helper, HelperContainer};
 pub(crate) use stack::{Overrides, PodSecurity, Stack};
-pub(crate) use work::{Dependencies, Develop, Source, Test};
+pub(crate) use work::{Dependencies, Develop, OnChange, Source, Test};
 pub(crate) use workload::{Address, Concurrency, Isolation, Patch, Workload, WorkloadKind};
 
 mod container;
@@ -175,6 +175,17 @@ pub(crate) struct Sign {
     /// existence is enough.
     #[serde(default)]
     pub(crate) key: Option<String>,
+    /// What may stand in its place.
+    #[serde(default)]
+    pub(crate) or: Vec<Sign>,
+}
+
+impl Sign {
+    /// Itself, and whatever may stand in its place.
+    pub(crate) fn all(&self) -> Vec<&Self> {
+        let others = self.or.iter().flat_map(Self::all);
+        std::iter::once(self).chain(others).collect()
+    }
 }
 
 /// One place a fact may come from: a key of a file, a fixed value if a file exists, or a fixed value.

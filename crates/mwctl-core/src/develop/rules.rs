@@ -1,9 +1,11 @@
 //! What a changed file means for a service: copied, restarted, dependencies, a new image.
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use std::collections::BTreeSet;
+
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use crate::model::Develop;
+use crate::model::{Dependencies, Develop};
 
 /// A pattern that can't be understood.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -21,7 +23,8 @@ pub struct Rules {
     ignore: Gitignore,
     restart: GlobSet,
     rebuild: GlobSet,
-    inputs: Vec<String>,
+    inputs: GlobSet,
+    commands: Vec<GlobSet>,
 }
 
 fn globs(patterns: &[String]) -> Result<GlobSet, InvalidRule> {
@@ -45,6 +48,23 @@ fn globs(patterns: &[String]) -> Result<GlobSet, InvalidRule> {
     }
     set.build()
         .map_err(|error| invalid(&patterns.join(" "), &error))
+}
+
+/// The files that decide whether dependencies are up to date. As where images are made, a name means the
+/// file of the service's own folder.
+fn inputs(dependencies: Option<&Dependencies>) -> Result<GlobSet, InvalidRule> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in dependencies.map_or(&[][..], |it| &it.inputs) {
+        let invalid = |error: globset::Error| InvalidRule {
+            pattern: pattern.clone(),
+            reason: error.kind().to_string(),
+        };
+        set.add(Glob::new(pattern).map_err(invalid)?);
+    }
+    set.build().map_err(|error| InvalidRule {
+        pattern: "inputs".to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 impl Rules {
@@ -76,11 +96,12 @@ impl Rules {
             ignore,
             restart: globs(&develop.restart)?,
             rebuild: globs(&develop.rebuild)?,
-            inputs: develop
-                .dependencies
-                .as_ref()
-                .map(|dependencies| dependencies.inputs.clone())
-                .unwrap_or_default(),
+            inputs: inputs(develop.dependencies.as_ref())?,
+            commands: develop
+                .on_change
+                .iter()
+                .map(|command| globs(&command.files))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -110,8 +131,19 @@ impl Rules {
         self.rebuild.is_match(path)
     }
 
+    /// The commands of this machine, by their places in the list, that a change of these files makes run.
+    pub fn commands(&self, paths: &BTreeSet<String>) -> Vec<usize> {
+        let due = |(index, files): (usize, &GlobSet)| {
+            paths
+                .iter()
+                .any(|path| files.is_match(path))
+                .then_some(index)
+        };
+        self.commands.iter().enumerate().filter_map(due).collect()
+    }
+
     /// Whether a change of the file means that dependencies must be brought up to date.
     pub fn is_dependency_input(&self, path: &str) -> bool {
-        self.inputs.iter().any(|input| input == path)
+        self.inputs.is_match(path)
     }
 }

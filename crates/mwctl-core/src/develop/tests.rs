@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Dependencies, Develop};
+use crate::model::{Dependencies, Develop, OnChange};
 use crate::tree;
 
 fn rules() -> Rules {
     let dependencies = Dependencies {
         command: vec!["npm".into(), "install".into()],
         environment: BTreeMap::new(),
-        inputs: vec!["package.json".into()],
+        inputs: vec!["package.json".into(), "**/*.c".into()],
         directories: vec!["node_modules".into()],
         lock_files: vec!["package-lock.json".into()],
     };
@@ -23,6 +23,11 @@ fn rules() -> Rules {
         command: vec![],
         environment: BTreeMap::new(),
         in_place: false,
+        on_change: vec![OnChange {
+            files: vec!["*.ts".into()],
+            command: vec!["tsc".into()],
+            environment: BTreeMap::new(),
+        }],
         stop_timeout_ms: 1000,
     };
     Rules::new(&develop, &["tmp/".into()]).expect("the patterns are valid")
@@ -116,6 +121,7 @@ impl World {
                 if restart { " restart" } else { "" },
             )),
             Effect::Rebuild(_) => self.log.push("rebuild".into()),
+            Effect::Run(command) => self.log.push(format!("run {command}")),
             Effect::Wake(at) => self.wake = Some(at),
         }
     }
@@ -213,6 +219,19 @@ fn a_file_that_the_rules_do_not_name_is_copied_without_a_restart() {
 }
 
 #[test]
+fn a_pattern_of_inputs_means_files_at_any_depth_and_a_name_that_of_the_folder() {
+    let rules = rules();
+    for (path, expected) in [
+        ("main.c", true),
+        ("deep/er/main.c", true),
+        ("package.json", true),
+        ("deep/package.json", false),
+    ] {
+        assert_eq!(rules.is_dependency_input(path), expected, "{path}");
+    }
+}
+
+#[test]
 fn a_dependency_input_runs_the_dependency_step() {
     let mut world = World::new(&[("package.json", 1)]);
     world.connect(true);
@@ -223,6 +242,42 @@ fn a_dependency_input_runs_the_dependency_step() {
         world.take_log(),
         ["copy 1 0", "commit dependencies restart"]
     );
+}
+
+#[test]
+fn a_command_of_this_machine_runs_once_for_a_batch_and_again_for_what_came_meanwhile() {
+    let mut world = World::new(&[("a.ts", 1), ("b.ts", 1)]);
+    world.connect(true);
+    world.take_log();
+    world.save("a.ts", 2);
+    world.save("b.ts", 2);
+    world.pass(100);
+    assert_eq!(
+        world.take_log(),
+        ["copy 1 0", "copy 1 0", "run 0", "commit"]
+    );
+    world.save("a.ts", 3);
+    world.pass(100);
+    world.save("b.ts", 3);
+    world.pass(100);
+    assert!(!world.take_log().contains(&"run 0".to_owned()));
+    world.event(Event::Ran(0));
+    assert_eq!(world.take_log(), ["run 0"]);
+    world.event(Event::Ran(0));
+    assert_eq!(world.take_log(), Vec::<String>::new());
+}
+
+#[test]
+fn a_command_of_this_machine_runs_for_edits_only_and_without_a_connection_too() {
+    let mut world = World::new(&[("a.ts", 1)]);
+    world.save("a.ts", 2);
+    world.pass(100);
+    assert_eq!(world.take_log(), ["run 0"]);
+    world.event(Event::Ran(0));
+    // The container lacks the file, but nobody has edited it since.
+    world.connect(false);
+    world.pass(100);
+    assert_eq!(world.take_log(), ["want 1", "copy 1 0", "commit restart"]);
 }
 
 #[test]

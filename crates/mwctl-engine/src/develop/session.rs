@@ -12,6 +12,7 @@
 //! until it is dropped or told to stop, and survives every loss of pod, stream or API server.
 
 mod arrivals;
+mod commands;
 mod effects;
 mod lock_files;
 mod reports;
@@ -156,6 +157,7 @@ struct Loop<'a> {
     contents: BTreeMap<String, Content>,
     reports: Reports,
     lock_files: LockFiles,
+    commands: commands::Running,
     next_wire: u64,
     rebuild_tx: mpsc::UnboundedSender<Service>,
     arrived_tx: mpsc::UnboundedSender<Arrived>,
@@ -210,6 +212,7 @@ pub async fn run(
         contents: BTreeMap::new(),
         reports: Reports::new(subject.service.name.clone()),
         lock_files: LockFiles::default(),
+        commands: commands::Running::new(),
         next_wire: 0,
         rebuild_tx,
         arrived_tx,
@@ -246,6 +249,7 @@ pub async fn run(
                 this.event(CoreEvent::Tick);
             }
             seen = this.watch.next() => this.saw(seen)?,
+            Some(Ok(ended)) = this.commands.join_next() => this.ended_here(ended),
             Some(found) = pods.next() => if let Ok(found) = found {
                 let now_running = target(&found, &this.subject.container);
                 if now_running != running {

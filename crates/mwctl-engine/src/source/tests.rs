@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use tar::EntryType;
 
-use super::npm::unpack;
+use super::unpack::unpack;
 use super::*;
 use crate::command::{Command, ProcessRunner, fake::ScriptedRunner, ignore_lines};
 use crate::progress::silent;
@@ -182,6 +182,51 @@ async fn a_package_is_unpacked_without_its_outer_folder() {
     assert_eq!(mode("package.json"), 0o644);
     assert_eq!(mode("bin/run"), 0o755);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn the_sources_of_a_python_package_are_unpacked() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = archive(&[("teller-1.0/main.py", EntryType::Regular, b"run()", 0o644)]);
+    let asked = "python3 -m pip download --quiet --no-deps --no-binary=:all: --dest";
+    let runner = ScriptedRunner::new().doing(asked, move |command| {
+        let to = command
+            .directory
+            .as_ref()
+            .unwrap()
+            .join("teller-1.0.tar.gz");
+        let mut out = flate2::write::GzEncoder::new(
+            std::fs::File::create(to).unwrap(),
+            flate2::Compression::fast(),
+        );
+        io::Write::write_all(&mut out, &bytes).unwrap();
+        out.finish().unwrap();
+    });
+    let directory = folder.path().join("teller");
+    let source = Source::Pypi {
+        package: "teller".to_owned(),
+        version: Some("1.0".to_owned()),
+        directory: directory.clone(),
+    };
+    fetch(&source, &runner, &silent).await.unwrap();
+    let asked = runner.asked();
+    assert!(asked[0].ends_with(" teller==1.0"), "{asked:?}");
+    let text = std::fs::read_to_string(directory.join("main.py")).unwrap();
+    assert_eq!(text, "run()");
+}
+
+#[test]
+fn a_version_of_a_python_package_may_be_a_range_or_the_newest() {
+    for (version, wanted) in [
+        (None, "teller"),
+        (Some("latest"), "teller"),
+        (Some("1.0"), "teller==1.0"),
+        (Some(">=1,<2"), "teller>=1,<2"),
+        (Some("~=1.4"), "teller~=1.4"),
+    ] {
+        assert_eq!(pypi::requirement("teller", version).unwrap(), wanted);
+    }
+    assert!(pypi::requirement("--index-url=x", None).is_err());
 }
 
 #[test]

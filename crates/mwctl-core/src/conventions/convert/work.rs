@@ -5,7 +5,7 @@ use std::path::Path;
 use super::super::check::Check;
 use super::super::node::Node;
 use super::super::{defaults, duration, wire};
-use crate::model::{Dependencies, Develop, Image, Source, Test};
+use crate::model::{Dependencies, Develop, Image, OnChange, Source, Test};
 use crate::problem::Problem;
 
 pub(super) fn dependencies(
@@ -16,6 +16,7 @@ pub(super) fn dependencies(
     if wire.command.is_empty() {
         check.fail(at, "`dependencies` lacks `command`");
     }
+    globs(&format!("{at}/inputs"), &wire.inputs, check);
     for (index, directory) in wire.directories.iter().enumerate() {
         check.relative(&format!("{at}/directories/{index}"), directory);
     }
@@ -60,14 +61,8 @@ pub(super) fn develop(
     let restart = wire
         .restart
         .unwrap_or_else(|| vec![defaults::RESTART.to_owned()]);
-    for (key, globs) in [("restart", &restart), ("rebuild", &wire.rebuild)] {
-        for (index, glob) in globs.iter().enumerate() {
-            if let Err(error) = globset::Glob::new(glob) {
-                let message = format!("`{glob}` isn't a glob: {}", error.kind());
-                check.fail(&format!("/develop/{key}/{index}"), message);
-            }
-        }
-    }
+    globs("/develop/restart", &restart, check);
+    globs("/develop/rebuild", &wire.rebuild, check);
     // Another file builds another image, which no copied file can replace.
     let mut rebuild = wire.rebuild;
     rebuild.extend(
@@ -99,7 +94,37 @@ pub(super) fn develop(
         environment: super::variables("/develop/environment", wire.environment, check),
         in_place: wire.in_place,
         stop_timeout_ms,
+        on_change: wire
+            .on_change
+            .into_iter()
+            .enumerate()
+            .map(|(index, wire)| on_change(&format!("/develop/onChange/{index}"), wire, check))
+            .collect(),
     })
+}
+
+fn on_change(at: &str, wire: wire::OnChange, check: &mut Check<'_>) -> OnChange {
+    if wire.command.is_empty() {
+        check.fail(at, "a command that runs when files change lacks `command`");
+    }
+    if wire.files.is_empty() {
+        check.fail(at, "a command that runs when files change lacks `files`");
+    }
+    globs(&format!("{at}/files"), &wire.files, check);
+    OnChange {
+        files: wire.files,
+        command: super::words(wire.command),
+        environment: super::variables(&format!("{at}/environment"), wire.environment, check),
+    }
+}
+
+fn globs(at: &str, patterns: &[String], check: &mut Check<'_>) {
+    for (index, glob) in patterns.iter().enumerate() {
+        if let Err(error) = globset::Glob::new(glob) {
+            let message = format!("`{glob}` isn't a glob: {}", error.kind());
+            check.fail(&format!("{at}/{index}"), message);
+        }
+    }
 }
 
 pub(super) fn test(wire: Option<wire::Test>, image: &Image, check: &mut Check<'_>) -> Option<Test> {
@@ -134,20 +159,25 @@ pub(crate) fn source(
     let directory = &beside.map_or_else(|| directory.to_owned(), |it| directory.join(it));
     let wire: wire::Source = serde_json::from_value(node.value(false)).ok()?;
     let default = || format!("src/{name}");
-    match (wire.path, wire.git, wire.npm) {
-        (Some(path), None, None) => Some(Source::Path(directory.join(path))),
-        (None, Some(git), None) => Some(Source::Git {
+    match (wire.path, wire.git, wire.npm, wire.pypi) {
+        (Some(path), None, None, None) => Some(Source::Path(directory.join(path))),
+        (None, Some(git), None, None) => Some(Source::Git {
             directory: directory.join(git.directory.unwrap_or_else(default)),
             url: git.url,
             reference: git.reference.map(|it| it.0),
         }),
-        (None, None, Some(npm)) => Some(Source::Npm {
+        (None, None, Some(npm), None) => Some(Source::Npm {
             directory: directory.join(npm.directory.unwrap_or_else(default)),
             package: npm.package,
             version: npm.version.map_or("latest".to_owned(), |it| it.0),
         }),
+        (None, None, None, Some(pypi)) => Some(Source::Pypi {
+            directory: directory.join(pypi.directory.unwrap_or_else(default)),
+            package: pypi.package,
+            version: pypi.version.map(|it| it.0),
+        }),
         _ => {
-            let message = "a source is exactly one of `path`, `git` and `npm`";
+            let message = "a source is exactly one of `path`, `git`, `npm` and `pypi`";
             problems.push(Problem::new(message).at(node.at.location()));
             None
         }

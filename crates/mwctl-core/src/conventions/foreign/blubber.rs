@@ -18,7 +18,7 @@ use crate::problem::{Problem, Rule};
 mod inherit;
 
 /// What such a file tells.
-pub(super) const ABOUT: &str = "its variants";
+const ABOUT: &str = "its variants";
 
 /// Where it is, unless pipelines say otherwise.
 pub(crate) const FILE: &str = ".pipeline/blubber.yaml";
@@ -284,6 +284,11 @@ pub(crate) fn said(files: &Files<'_>, taken_for: Use) -> Option<Said> {
     let file = choice.blubber.clone().unwrap_or_else(|| FILE.to_owned());
     let blubber = files.read_all(&file, read)?;
     let mut said = Said::new(&file, ABOUT, blubber.at.clone());
+    // It is to be had with the packages that the file installs on it, which only `mwctl build` does.
+    said.yielding.push((
+        "/container/build/base",
+        "the base `{}` isn't taken: the convention's is; `mwctl build` makes the file's own image",
+    ));
     if let Some(version) = &blubber.other_version {
         let told = format!("Blubber {version} isn't read, only {VERSION}");
         said.note(told, &blubber.at);

@@ -5,11 +5,16 @@
 
 use std::path::Path;
 
-use super::super::node::{Node, Tree, escape};
+use super::super::node::{At, Node, Tree, escape};
 use super::super::reader;
 use super::super::repository::Files;
 use super::{Said, container, number, plain, port, scalar, text};
 use crate::problem::{Problem, Rule};
+
+mod companions;
+mod jobs;
+#[cfg(test)]
+mod tests;
 
 const ABOUT: &str = "its pod in production";
 
@@ -97,25 +102,11 @@ pub(crate) fn keys(file: &str, values: &Node) -> Said {
         said.note(told, &replicas.at);
     }
     settings(&mut said, values);
-    ports(&mut said, values);
+    ports(&mut said, values, first("metricsPort"));
     network(&mut said, values);
-    let jobs = values
-        .get("cronjobs")
-        .map(Node::entries)
-        .unwrap_or_default();
-    for job in jobs {
-        let off = job
-            .value
-            .get("enabled")
-            .is_some_and(|it| it.tree == Tree::Bool(false));
-        if !off && matches!(job.value.tree, Tree::Map(_)) {
-            let told = format!(
-                "the cron job `{}` is a service of its own: describe it in a Stack",
-                job.key
-            );
-            said.note(told, &job.at);
-        }
-    }
+    let metrics = first("metricsPort").and_then(|it| port(&scalar(it)?));
+    companions::take(&mut said, values, metrics.or(own));
+    jobs::take(&mut said, values);
     said
 }
 
@@ -168,35 +159,46 @@ fn settings(said: &mut Said, values: &Node) {
     }
 }
 
-/// Debug ports beside the service's own.
-fn ports(said: &mut Said, values: &Node) {
-    let on = |key: &str| {
-        values
-            .pointer(key)
-            .is_some_and(|it| it.tree == Tree::Bool(true))
-    };
-    let Some(debug) = values
-        .pointer("/debug/ports")
-        .filter(|_| on("/debug/enabled"))
-    else {
+/// Whether values switch something on.
+fn is_on(values: &Node, pointer: &str) -> bool {
+    values.pointer(pointer).map(|it| &it.tree) == Some(&Tree::Bool(true))
+}
+
+/// The ports of metrics and for debugging, beside the service's own.
+fn ports(said: &mut Said, values: &Node, metrics: Option<&Node>) {
+    let debug = values.pointer("/debug/ports");
+    let debug = debug.filter(|_| is_on(values, "/debug/enabled"));
+    let debug = debug.map(Node::items).unwrap_or_default().iter();
+    let named = debug.filter_map(|node| {
+        let number_of = port(&scalar(node)?)?;
+        Some((format!("debug-{number_of}"), number_of, &node.at))
+    });
+    let metrics = metrics.and_then(|node| {
+        let number_of = port(&scalar(node)?)?;
+        Some(("metrics".to_owned(), number_of, &node.at))
+    });
+    let more: Vec<_> = metrics.into_iter().chain(named).collect();
+    let Some((_, _, at)) = more.first() else {
         return;
     };
-    let own = "{{ facts.port }}".to_owned();
-    let mut all = vec![("http".to_owned(), Tree::Text(own))];
-    for node in debug.items() {
-        if let Some(number_of) = scalar(node).and_then(|it| port(&it)) {
-            all.push((format!("debug-{number_of}"), Tree::Number(number_of.into())));
-        }
-    }
-    let items = all.into_iter().map(|(name, tree)| {
-        let mut item = Node::empty(debug.at.clone());
-        super::put(&mut item, "/name", text(name, &debug.at));
-        let at = debug.at.clone();
+    let at = (*at).clone();
+    let item = |name: &str, tree: Tree, at: &At| {
+        let mut item = Node::empty(at.clone());
+        super::put(&mut item, "/name", text(name, at));
+        let at = at.clone();
         super::put(&mut item, "/port", Node { at, tree });
         item
+    };
+    let own = item("http", Tree::Text("{{ facts.port }}".to_owned()), &at);
+    let more = more.iter().map(|(name, number_of, at)| {
+        let mut item = item(name, Tree::Number((*number_of).into()), at);
+        // Production has a Service `<release>-debug` for these.
+        if name.starts_with("debug-") {
+            super::put(&mut item, "/address", text("debug", at));
+        }
+        item
     });
-    let tree = Tree::List(items.collect());
-    let at = debug.at.clone();
+    let tree = Tree::List(std::iter::once(own).chain(more).collect());
     said.set("/container/ports", Node { at, tree });
 }
 

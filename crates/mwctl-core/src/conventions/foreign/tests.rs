@@ -392,7 +392,7 @@ fn a_chart_says_what_the_pod_is() {
                         "liveness": { "tcp": {} }
                     },
                     "environment": { "LOG_LEVEL": "info", "TRICKY": "{{ \"{{ x }}\" }}" },
-                    "ports": [{ "name": "http", "port": "{{ facts.port }}" }, { "name": "debug-9229", "port": 9229 }]
+                    "ports": [{ "name": "http", "port": "{{ facts.port }}" }, { "name": "debug-9229", "port": 9229, "address": "debug" }]
                 },
                 "secrets": { "API_KEY": { "value": "k" } },
                 "network": { "egress": [{ "cidr": "10.0.0.0/8", "ports": [3306] }] }
@@ -405,7 +405,7 @@ fn a_chart_says_what_the_pod_is() {
                 "2: production runs 4 pods; here it is one unless `replicas` says more",
                 "13: the secret `other` has no value here: add it under `secrets`",
                 "20: a range without `cidr` is left out",
-                "21: the cron job `tidy` is a service of its own: describe it in a Stack",
+                "21: the cron job `tidy` isn't taken over: it names no command",
             ]
         );
     }

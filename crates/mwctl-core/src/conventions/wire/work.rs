@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::Scalar;
 
-/// Where a service's files come from: exactly one of `path`, `git` and `npm`.
+/// Where a service's files come from: exactly one of `path`, `git`, `npm` and `pypi`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Source {
@@ -18,7 +18,10 @@ pub(crate) struct Source {
     /// A git repository; it is cloned where it isn't there yet.
     pub(crate) git: Option<Git>,
     /// An npm package; it is unpacked where it isn't there yet.
-    pub(crate) npm: Option<Npm>,
+    pub(crate) npm: Option<Package>,
+    /// A Python package of PyPI, or of the index that pip is told of; its sources are unpacked where
+    /// they aren't there yet.
+    pub(crate) pypi: Option<Package>,
 }
 
 /// A git repository.
@@ -35,13 +38,13 @@ pub(crate) struct Git {
     pub(crate) directory: Option<String>,
 }
 
-/// An npm package.
+/// A package of a registry.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Npm {
+pub(crate) struct Package {
     /// The package's name.
     pub(crate) package: String,
-    /// Its version or range. Default: `latest`.
+    /// Its version or range. Default: the newest.
     #[serde(default)]
     pub(crate) version: Option<Scalar>,
     /// Where it is unpacked, relative to the document's folder. Default: `src/<service>`.
@@ -91,6 +94,22 @@ pub(crate) struct Develop {
     /// How long the process may take to stop before it is killed, as in `5s` or `250ms`. Default:
     /// `5s`.
     pub(crate) stop_timeout: Option<String>,
+    /// Commands that run on this machine when files of the checkout change, such as a compiler. What
+    /// they write comes into the container as any edit does.
+    pub(crate) on_change: Vec<OnChange>,
+}
+
+/// A command that runs on this machine when files of the checkout change.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct OnChange {
+    /// Globs of files, of those that are brought to the container.
+    pub(crate) files: Vec<String>,
+    /// The command with its arguments, run in the checkout: one at a time, and again where files
+    /// changed meanwhile.
+    pub(crate) command: Vec<Scalar>,
+    /// Environment variables it gets beside your own.
+    pub(crate) environment: BTreeMap<String, Scalar>,
 }
 
 /// How a service is tested.

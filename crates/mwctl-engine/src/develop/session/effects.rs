@@ -79,6 +79,7 @@ impl Loop<'_> {
                 self.events.notice(Some(&self.subject.service.name), text);
                 drop(self.rebuild_tx.send(self.subject.service.clone()));
             }
+            Effect::Run(command) => self.run_here(command),
             Effect::Wake(at) => self.wake = Some(at),
         }
     }
