@@ -29,6 +29,8 @@ pub struct TestCluster {
     bed: Bed,
     namespace: String,
     folder: TempDir,
+    /// What is the test's and no part of the service.
+    home: TempDir,
     program: PathBuf,
 }
 
@@ -43,6 +45,7 @@ impl TestCluster {
             bed: Bed::find(),
             namespace: format!("t-{name}"),
             folder: TempDir::with_prefix(format!("{fixture}-")).expect("a folder"),
+            home: TempDir::new().expect("a folder"),
             program: PathBuf::from(program),
         };
         let from = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -123,9 +126,37 @@ impl TestCluster {
 
     /// Starts a command of the program.
     pub fn start(&self, arguments: &[&str]) -> Mwctl {
+        self.start_with(&self.bed.kubeconfig, arguments)
+    }
+
+    /// Runs a command of the program as somebody who has no rights.
+    ///
+    /// # Panics
+    ///
+    /// When the bed's kubeconfig can't be read.
+    pub fn run_as(&self, user: &str, arguments: &[&str]) -> Answer {
+        let mut config =
+            kube::config::Kubeconfig::read_from(&self.bed.kubeconfig).expect("it is there");
+        for named in &mut config.auth_infos {
+            if let Some(info) = &mut named.auth_info {
+                info.impersonate = Some(user.to_owned());
+            }
+        }
+        let text = serde_json::to_string(&config).expect("it can be written");
+        let file = self.home.path().join("kubeconfig");
+        std::fs::write(&file, text).expect("it can be written");
+        self.start_with(&file, arguments).finish()
+    }
+
+    fn start_with(&self, kubeconfig: &Path, arguments: &[&str]) -> Mwctl {
         let mut all = vec!["--namespace", &self.namespace, "--output", "json"];
         all.extend(arguments);
-        Mwctl::start(&self.program, self.folder.path(), &self.bed, &all)
+        let cache = self.bed.cache();
+        let variables = [
+            ("KUBECONFIG", kubeconfig),
+            ("MWCTL_CACHE_DIR", cache.as_path()),
+        ];
+        Mwctl::start(&self.program, self.folder.path(), &variables, &all)
     }
 
     /// Runs a command of the program to its end.
@@ -193,7 +224,12 @@ impl Drop for TestCluster {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies what is in a folder into another one, which is there.
+///
+/// # Panics
+///
+/// When it can't be read or written.
+pub fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).expect("the fixture is there") {
         let entry = entry.expect("an entry");
         let target = to.join(entry.file_name());

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::{Bed, PATIENCE};
+use super::PATIENCE;
 
 /// A running command; killed when it is dropped, and when the test dies.
 #[must_use]
@@ -84,13 +84,22 @@ pub fn command(program: &str) -> Command {
 }
 
 impl Mwctl {
-    pub(super) fn start(program: &Path, folder: &Path, bed: &Bed, arguments: &[&str]) -> Self {
+    /// Starts the program in a folder, with these variables beside the test's own.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be started.
+    pub fn start(
+        program: &Path,
+        folder: &Path,
+        variables: &[(&str, &Path)],
+        arguments: &[&str],
+    ) -> Self {
         let mut child = command(&program.to_string_lossy())
             .arg("-C")
             .arg(folder)
             .args(arguments)
-            .env("KUBECONFIG", &bed.kubeconfig)
-            .env("MWCTL_CACHE_DIR", bed.cache())
+            .envs(variables.iter().copied())
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

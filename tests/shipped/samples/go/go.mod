@@ -1,0 +1,3 @@
+module example.org/gopher
+
+go 1.21

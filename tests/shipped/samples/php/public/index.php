@@ -1,0 +1,3 @@
+<?php
+
+echo 'php ', basename( $_SERVER['REQUEST_URI'] ), "\n";

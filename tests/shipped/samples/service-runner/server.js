@@ -1,0 +1,5 @@
+'use strict';
+
+const ServiceRunner = require('service-runner');
+
+new ServiceRunner().start();
