@@ -3,6 +3,8 @@
 //!
 //! `tests/shipped/run` makes the images, starts the cluster, and this. What is rendered is checked elsewhere, without one.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it can't go on")]
+
 mod queue;
 mod sample;
 mod services;

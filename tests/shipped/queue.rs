@@ -44,7 +44,7 @@ fn a_job_fills_a_store_and_a_worker_empties_it() {
     runtime.block_on(run_now("queue", "nightly-local"));
     assert_eq!(redis(&["get", "nights"]), "1");
 
-    let (_forward, local) = sample.forward("memcached:0");
+    let (forward, local) = sample.forward("memcached:0");
     let mut stream = TcpStream::connect(local).unwrap();
     stream
         .write_all(b"set greeting 0 0 5\r\nhello\r\nget greeting\r\nquit\r\n")
@@ -52,6 +52,6 @@ fn a_job_fills_a_store_and_a_worker_empties_it() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert_eq!(answer, "STORED\r\nVALUE greeting 0 5\r\nhello\r\nEND\r\n");
-    drop(_forward);
+    drop(forward);
     sample.down();
 }

@@ -41,6 +41,7 @@ pub(crate) struct Git {
 /// A package of a registry.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the key that people write")]
 pub(crate) struct Package {
     /// The package's name.
     pub(crate) package: String,
