@@ -98,7 +98,10 @@ impl Workshop {
         } = surroundings;
         let delivery = delivery::for_cluster(kind, profile, runner.clone()).await;
         let mut sources: Vec<Arc<dyn BaseSource>> = vec![Arc::new(LocalLayout)];
-        sources.push(Arc::new(LocalStore::new(machine.store.clone())));
+        // The embedded cluster's images are those of this store already.
+        if !matches!(kind, Kind::Embedded { images: Some(_) }) {
+            sources.push(Arc::new(LocalStore::new(machine.store.clone())));
+        }
         if let Ok(delivery) = &delivery {
             sources.extend(delivery.base_sources());
         }

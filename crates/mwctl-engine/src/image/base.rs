@@ -325,7 +325,9 @@ impl BaseError {
         match self {
             Self::NotFound { reference, .. } | Self::LayerNotFound { reference, .. } => vec![
                 format!("check the name: `{reference}`"),
-                "without a registry, save the image elsewhere and name the archive: `base: oci-archive:PATH`".to_owned(),
+                format!(
+                    "without a registry, save it elsewhere and `mwctl image import --name {reference} FILE`"
+                ),
             ],
             _ => Vec::new(),
         }
