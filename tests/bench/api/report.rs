@@ -113,7 +113,7 @@ impl Report {
              A million writes, of which a thousand objects stay: {} MB after each hundred thousand; the last is {ratio:.3} of the first \
              (aim: at most 1.05).\n\n\
              A create is a ConfigMap of some 200 bytes through kube-rs, typed, with validation and field ownership, and its answer read. \
-             *In process* goes through a pipe in memory, with all of HTTP. *At the server* is the function that answers a request, without a \
+             *In process* is handed over without HTTP's bytes. *At the server* is the function that answers a request, without a \
              client.\n",
             performance::processors(),
             performance::load(),
