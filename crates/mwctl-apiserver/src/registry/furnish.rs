@@ -101,8 +101,14 @@ impl Registry {
             chosen[label] = value.clone();
         }
         let tolerations = scheduling["tolerations"].as_array().cloned();
-        if let Some(own) = pod["spec"]["tolerations"].as_array_mut() {
-            own.extend(tolerations.unwrap_or_default());
+        let tolerations = tolerations.unwrap_or_default();
+        match pod
+            .pointer_mut("/spec/tolerations")
+            .and_then(Value::as_array_mut)
+        {
+            Some(own) => own.extend(tolerations),
+            None if tolerations.is_empty() => {}
+            None => pod["spec"]["tolerations"] = json!(tolerations),
         }
         Ok(())
     }
@@ -112,7 +118,9 @@ impl Registry {
 fn mount_token(spec: &mut Value) {
     let mut volume = None;
     for field in ["initContainers", "containers"] {
-        for container in spec[field].as_array_mut().into_iter().flatten() {
+        // Indexing would leave a null where the pod has no such field, which is another pod to whoever compares.
+        let containers = spec.get_mut(field).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
             let mounts = &mut container["volumeMounts"];
             if !mounts.is_array() {
                 *mounts = json!([]);
@@ -149,7 +157,8 @@ fn mount_token(spec: &mut Value) {
 mod tests {
     use super::*;
     use crate::kinds;
-    use crate::registry::WriteOptions;
+    use crate::patch::PatchKind;
+    use crate::registry::{Change, WriteOptions};
     use serde_json::json;
 
     fn made(registry: &Registry, spec: &Value) -> Result<Value, Status> {
@@ -190,6 +199,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_pod_was_given_is_no_change_when_somebody_else_changes_it() {
+        let registry = Registry::new(kinds::builtin()).unwrap();
+        made(
+            &registry,
+            &json!({"containers": [{"name": "a", "image": "a"}]}),
+        )
+        .unwrap();
+        let target = registry.core("pods", "default", "p").unwrap();
+        let patch = json!({"metadata": {"annotations": {"a": "b"}}});
+        let change = Change::Patch(PatchKind::Merge, patch);
+        let changed = registry.change(&target, &change, &WriteOptions::default());
+        assert_eq!(
+            changed.unwrap().object.value()["metadata"]["annotations"]["a"],
+            "b"
+        );
+    }
+
+    #[test]
     fn an_account_that_is_not_there_is_told_and_one_that_wants_no_token_gets_none() {
         let registry = Registry::new(kinds::builtin()).unwrap();
         let spec =
@@ -215,13 +242,18 @@ mod tests {
         assert_eq!(refusal.code, 403);
         let class = json!({
             "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "kata"}, "handler": "kata",
-            "overhead": {"podFixed": {"cpu": "10m"}}, "scheduling": {"nodeSelector": {"vm": "yes"}},
+            "overhead": {"podFixed": {"cpu": "10m"}}, "scheduling": {"nodeSelector": {"vm": "yes"}, "tolerations": [{"key": "vm"}]},
         });
         put(&registry, "node.k8s.io", "v1", "runtimeclasses", class);
         let spec = made(&registry, &spec).unwrap();
         assert_eq!(
             (&spec["overhead"]["cpu"], &spec["nodeSelector"]["vm"]),
             (&json!("10m"), &json!("yes"))
+        );
+        let tolerated = spec["tolerations"].as_array().unwrap().iter();
+        assert!(
+            tolerated.filter(|it| it["key"] == "vm").count() == 1,
+            "{spec}"
         );
     }
 }

@@ -168,7 +168,11 @@ fn ports(
 ) {
     let own: BTreeSet<(String, u16)> = node_ports(before).collect();
     let mut mine: Vec<(Value, String, u16)> = Vec::new();
-    let list = spec["ports"].as_array_mut().into_iter().flatten();
+    let list = spec
+        .get_mut("ports")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten();
     let mut list: Vec<(usize, &mut Value)> = list.enumerate().collect();
     // What is asked for comes before what is found.
     list.sort_by_key(|(_, port)| absent(&port["nodePort"]));
@@ -292,7 +296,12 @@ mod tests {
             if spec["type"].is_null() {
                 spec["type"] = json!("ClusterIP");
             }
-            for port in spec["ports"].as_array_mut().into_iter().flatten() {
+            for port in spec
+                .get_mut("ports")
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
                 if port["protocol"].is_null() {
                     port["protocol"] = json!("TCP");
                 }

@@ -51,7 +51,12 @@ fn keep_ports(before: &Value, spec: &mut Value) {
         .iter()
         .map(|port| (port["protocol"].clone(), port["nodePort"].clone()))
         .collect();
-    for port in spec["ports"].as_array_mut().into_iter().flatten() {
+    for port in spec
+        .get_mut("ports")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         if !absent(&port["nodePort"]) {
             continue;
         }
@@ -79,7 +84,12 @@ fn drop_with_type(before: &Value, spec: &mut Value) {
         let old: Vec<&Value> = old.iter().map(|port| &port["nodePort"]).collect();
         let ports = || spec["ports"].as_array().into_iter().flatten();
         if ports().map(|port| &port["nodePort"]).eq(old) {
-            for port in spec["ports"].as_array_mut().into_iter().flatten() {
+            for port in spec
+                .get_mut("ports")
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
                 remove(port, "nodePort");
             }
         }
