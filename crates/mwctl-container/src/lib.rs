@@ -30,6 +30,7 @@ mod maps;
 mod running;
 mod runtime;
 mod system;
+pub mod tree;
 mod zygote;
 
 pub use container::{Container, Join, Shared, Streams};

@@ -32,7 +32,6 @@ pub mod recipe;
 mod reference;
 mod registry;
 mod store;
-mod tree;
 pub mod user_namespace;
 mod view;
 

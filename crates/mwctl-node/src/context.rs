@@ -26,6 +26,9 @@ pub struct Options {
     pub mountable: Vec<PathBuf>,
     /// Where volumes are that begin empty and go with their pod, as far as they aren't in memory.
     pub empty: PathBuf,
+    /// Where what containers write to their own root goes; to memory, which then counts as theirs, without it. Overlays must be
+    /// possible there.
+    pub written: Option<PathBuf>,
 }
 
 pub(crate) struct Context {

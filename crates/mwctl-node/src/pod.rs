@@ -22,3 +22,4 @@ pub(crate) mod state;
 mod status;
 mod stop;
 mod volumes;
+mod written;

@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use mwctl_container::tree;
+
 use super::lease::Lease;
 
 /// How a folder is called until it is complete.
@@ -177,7 +179,7 @@ impl Clusters {
             return Ok(());
         }
         let data = self.data(name);
-        fs::remove_dir_all(&data).map_err(folder(&data))
+        tree::remove(&data).map_err(folder(&data))
     }
 
     /// Where the process of a cluster of this name says what goes wrong.
@@ -211,7 +213,7 @@ impl Clusters {
             let left = self.folder.join(&name);
             let unfinished = name.starts_with(UNFINISHED) && is_young(&left);
             if !unfinished && !is_locked(&left) {
-                match fs::remove_dir_all(&left) {
+                match tree::remove(&left) {
                     // Files of users of a pod, which only whoever has their ids may remove: who serves the next cluster.
                     Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                         tracing::debug!("{} stays: {error}", left.display());
@@ -271,7 +273,7 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         // What can't be removed is swept by the next one: the lock is free in a moment.
-        if let Err(error) = fs::remove_dir_all(&self.folder) {
+        if let Err(error) = tree::remove(&self.folder) {
             tracing::debug!("{} stays: {error}", self.folder.display());
         }
     }

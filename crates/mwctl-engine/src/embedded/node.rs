@@ -4,6 +4,7 @@
 
 mod backend;
 mod images;
+mod written;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -132,6 +133,7 @@ pub(super) async fn start(
         tasks.spawn(host_access::tell(client.clone(), network.host_addresses()));
     }
     let store = Store::open(&options.images, Owners::of_process())?;
+    let written = written::may_lie_in(folder, &runtime).then(|| folder.join("written"));
     let node = Node::start(
         client,
         runtime.clone(),
@@ -142,6 +144,7 @@ pub(super) async fn start(
             logs,
             mountable: options.mountable,
             empty: folder.join("empty"),
+            written,
         },
     )
     .await?;

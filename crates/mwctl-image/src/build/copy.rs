@@ -389,7 +389,7 @@ impl Carry<'_> {
             _ => return Ok(false),
         };
         if fs::symlink_metadata(place).is_ok() {
-            crate::tree::remove(place).map_err(StepError::io(place))?;
+            mwctl_container::tree::remove(place).map_err(StepError::io(place))?;
         }
         // Where the last layer is gone, or on another filesystem, it is copied.
         Ok(fs::hard_link(from, place).is_ok())

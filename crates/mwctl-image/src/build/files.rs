@@ -146,7 +146,7 @@ impl<'a> Layer<'a> {
         owner: (u32, u32),
         mode: Option<u32>,
     ) -> Result<(), StepError> {
-        crate::tree::remove(place).map_err(StepError::io(place))?;
+        mwctl_container::tree::remove(place).map_err(StepError::io(place))?;
         if data.is_symlink() {
             let target = fs::read_link(from).map_err(StepError::io(from))?;
             symlink(target, place).map_err(StepError::io(place))?;

@@ -22,7 +22,7 @@ use tar::{Entry, EntryType};
 
 use super::{Extended, FOREIGN, Limits, OPAQUE, WHITEOUT, sparse, xattr};
 use crate::owners::{Owners, UnknownOwner};
-use crate::tree;
+use mwctl_container::tree;
 
 /// Why an archive can't be unpacked.
 #[derive(Debug, thiserror::Error)]

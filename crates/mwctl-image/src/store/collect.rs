@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::lock::Lock;
 use super::{Name, Store, StoreError};
 use crate::digest::Digest;
-use crate::tree;
+use mwctl_container::tree;
 
 /// What was taken away.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]

@@ -109,7 +109,7 @@ impl Store {
         if all {
             for folder in ["caches", "slots", "files"] {
                 for path in self.entries(folder)? {
-                    crate::tree::remove(&path).map_err(StoreError::io(&path))?;
+                    mwctl_container::tree::remove(&path).map_err(StoreError::io(&path))?;
                 }
             }
         }

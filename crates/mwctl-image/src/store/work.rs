@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::lock::Lock;
 use super::{Store, StoreError};
-use crate::tree;
+use mwctl_container::tree;
 
 /// A folder of one's own.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ use super::decide::{Effect, Event, Failure, Notice, until};
 use super::live::Live;
 use super::sandbox::{self, Sandbox};
 use super::state::{self, Finish, Run, State};
-use super::{hooks, security, status, stop};
+use super::{hooks, security, status, stop, written};
 
 /// When the cluster is asked again after it hasn't answered.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -314,6 +314,7 @@ impl Actor {
             if let Err(error) = context.runtime.remove(&id).await {
                 tracing::debug!(id, "what a container wrote stays: {error}");
             }
+            written::take(&context, &id).await;
             Done::Event(Event::Ended { container, finish })
         });
     }

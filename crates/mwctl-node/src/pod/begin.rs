@@ -20,6 +20,7 @@ use super::hooks;
 use super::live::{self, Live};
 use super::sandbox::{Sandbox, surroundings};
 use super::sources::{Needs, Sources};
+use super::written;
 
 /// A container that runs, and what reads its output.
 #[derive(Debug)]
@@ -82,6 +83,7 @@ pub(crate) async fn begin(
     let id = id(pod, &spec.name, attempt);
     let mut root = image.root.clone();
     root.read_only |= described.read_only_root;
+    written::give(&context.options, &id, &mut root).map_err(|error| create(&error))?;
     let container = Container {
         root,
         mounts: described.mounts,
@@ -97,11 +99,13 @@ pub(crate) async fn begin(
             Notice::normal("Created", format!("Created container: {}", spec.name)).of(&spec.name),
         )
         .await;
-    let running = context
-        .runtime
-        .run(container)
-        .await
-        .map_err(|error| run_failure(&error))?;
+    let running = match context.runtime.run(container).await {
+        Ok(running) => running,
+        Err(error) => {
+            written::take(context, &id).await;
+            return Err(run_failure(&error));
+        }
+    };
     let output = live::output();
     let (pumps, stdin) =
         live::pump(ends, running.terminal(), &log, &output).map_err(|error| create(&error))?;

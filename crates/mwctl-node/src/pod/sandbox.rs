@@ -13,7 +13,7 @@ use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use kube::Api;
 use kube::api::PostParams;
-use mwctl_container::{Container, File, Join, Running, Shared, Volume, host};
+use mwctl_container::{Container, File, Join, Running, Shared, Volume, host, tree};
 
 use crate::context::Context;
 
@@ -328,7 +328,9 @@ pub(crate) async fn remove(context: &Context, pod: &Pod, sandbox: Option<Arc<San
             match planned {
                 Planned::Memory(volume) => names.push(volume.name.clone()),
                 Planned::Disk { path, .. } => {
-                    if let Err(error) = tokio::fs::remove_dir_all(path).await {
+                    let removed = path.clone();
+                    let removed = tokio::task::spawn_blocking(move || tree::remove(&removed));
+                    if let Ok(Err(error)) = removed.await {
                         tracing::debug!("{}: a volume stays: {error}", path.display());
                     }
                 }

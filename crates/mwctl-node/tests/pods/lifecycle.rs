@@ -84,17 +84,17 @@ async fn what_ends_is_started_again_and_its_former_log_is_kept() {
     };
     assert_eq!(stage.log_of(&pod, "main", previous).await, "run\n");
 
-    // The volume is no memory of its container's, and goes with the pod.
-    let folder = stage.folder.path().join("empty");
-    let volumes = || -> Vec<_> {
-        let entries = std::fs::read_dir(&folder).unwrap();
+    // The volume is no memory of its container's, and goes with the pod; nor is what the container wrote elsewhere, which goes with it.
+    let here = |folder: &str| -> Vec<_> {
+        let entries = std::fs::read_dir(stage.folder.path().join(folder)).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
     };
+    let volumes = || here("empty");
     assert!(volumes()[0].join("x").exists());
     stage.delete("again", 0).await;
     stage.gone("again").await;
     let gone = async {
-        while !volumes().is_empty() {
+        while !volumes().is_empty() || !here("written").is_empty() {
             tokio::task::yield_now().await;
         }
     };

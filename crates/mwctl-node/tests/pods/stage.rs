@@ -45,6 +45,7 @@ impl Stage {
             logs: folder.path().join("logs"),
             mountable: vec![mountable],
             empty: folder.path().join("empty"),
+            written: Some(folder.path().join("written")),
         };
         let client = cluster.client();
         // Every pod mounts it: one that is earlier is told so, and tries again.

@@ -1,4 +1,4 @@
-//! Removing trees whatever their modes are.
+//! Removing trees that containers wrote, whatever their modes are.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -7,8 +7,9 @@ use std::path::Path;
 
 /// Removes a file or a folder with all it contains; what isn't there is fine.
 ///
-/// An image may have folders that even their owner can't write or read: those are opened first.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
+/// A container may leave folders that even their owner can't write or read, and the kernel does below a root that is written to: those
+/// are opened first. Files of other users than the caller stay an error.
+pub fn remove(path: &Path) -> io::Result<()> {
     let data = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other?,
