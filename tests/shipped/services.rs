@@ -53,5 +53,10 @@ fn rust_answers_from_the_program_that_was_built() {
 
 #[test]
 fn what_only_a_dockerfile_describes_answers() {
-    answers("container", "container", "/served.txt", "container\n");
+    answers(
+        "container",
+        "container",
+        "/made.txt",
+        "container\ncontainer\n",
+    );
 }

@@ -8,10 +8,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use mwctl_core::model::BuildFile;
-use mwctl_image::build::{Build, Containers, Outside, Told, key};
+use mwctl_image::build::{Build, BuildError, Containers, Outside, Told, key};
 use mwctl_image::plan::{Plan, Problem};
 use mwctl_image::{
-    Credentials, ImportError, ImportOptions, InvalidReference, Originals, Reference, Store,
+    Credentials, HOST, ImportError, ImportOptions, InvalidReference, Originals, Reference, Store,
     StoreError, recipe,
 };
 use tokio::sync::mpsc;
@@ -79,7 +79,7 @@ pub enum FileError {
     Import(#[source] ImportError),
     /// It can't be built.
     #[error(transparent)]
-    Build(#[from] mwctl_image::build::BuildError),
+    Build(#[from] BuildError),
     /// The store can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -136,6 +136,9 @@ impl Machine {
         let mut bases = BTreeMap::new();
         for name in plan.images() {
             let reference = Reference::parse(name)?;
+            if reference.as_str() == HOST {
+                return Err(FileError::Build(BuildError::Host));
+            }
             let digest =
                 match local::with(&self.store, move |store| store.record(&reference)).await? {
                     Some(record) => record.manifest.to_string(),
