@@ -38,7 +38,7 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// Reads a definition that [`refuse`] has nothing against; `None` when it serves nothing.
+    /// Reads a definition that [`refuse()`] has nothing against; `None` when it serves nothing.
     pub fn read(definition: &Value) -> Option<Self> {
         let version = structural::served(definition)?;
         let root = Node::read(&version["schema"]["openAPIV3Schema"]);

@@ -6,7 +6,7 @@
 //! content. Dependencies have a layer of their own because they change seldom and weigh most: an
 //! edit packs and delivers the service's own files alone.
 //!
-//! Where a service has a Dockerfile or Blubber file of its own that is to be built, [`file`] does
+//! Where a service has a Dockerfile or Blubber file of its own that is to be built, [`mod@file`] does
 //! that. Bringing an image onto a node is [`crate::delivery`]'s work.
 
 pub mod archive;
