@@ -30,6 +30,11 @@ pub(crate) fn matches(selector: &Selector, object: &impl Watched) -> bool {
     selector.matches(object.meta().labels.as_ref().unwrap_or(&NONE))
 }
 
+/// Whether an owner with this selector would take an object that nobody controls.
+pub(crate) fn would_take(wanted: &LabelSelector, object: &impl Watched) -> bool {
+    selector(wanted).is_some_and(|wanted| matches(&wanted, object))
+}
+
 /// Claims what is the owner's among the candidates, which lie in its namespace.
 pub(crate) fn claim<'a, T: Watched>(
     owner: &impl Watched,

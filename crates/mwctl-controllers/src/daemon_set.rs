@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::{
 use kube::ResourceExt;
 
 use crate::action::{Action, Announcement, Note, Severity, Target};
-use crate::claim::{claim, matches, selector};
+use crate::claim::{claim, selector, would_take};
 use crate::controller::{Context, Controller};
 use crate::deployment;
 use crate::observed::{Change, Key, Kind, Object, Observed, controller_of, reference_to};
@@ -55,16 +55,11 @@ fn wakes(change: &Change, observed: &Observed) -> Vec<Key> {
         Object::Pod(pod) if controller_of(&pod.metadata).is_none() => {
             let wants = |key: &Key| {
                 let spec = (observed.daemon_sets.get(key)).and_then(|set| set.spec.as_ref());
-                let wanted = spec.and_then(|spec| selector(&spec.selector));
-                wanted.is_some_and(|wanted| matches(&wanted, pod.as_ref()))
+                spec.is_some_and(|spec| would_take(&spec.selector, pod.as_ref()))
             };
             all(Some(&namespace)).into_iter().filter(wants).collect()
         }
-        Object::Pod(_) | Object::ControllerRevision(_) => (change.states())
-            .filter_map(|state| controller_of(state.meta()))
-            .filter(|owner| owner.kind == "DaemonSet")
-            .map(|owner| Key::new(&namespace, &owner.name))
-            .collect(),
+        Object::Pod(_) | Object::ControllerRevision(_) => change.controllers("DaemonSet"),
         _ => Vec::new(),
     }
 }

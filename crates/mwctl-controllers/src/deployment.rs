@@ -16,7 +16,7 @@ use self::progress::Progress;
 pub(crate) use self::scale::share;
 use self::sets::Sets;
 use crate::action::Action;
-use crate::claim::{claim, matches, selector};
+use crate::claim::{claim, selector, would_take};
 use crate::controller::{Context, Controller};
 use crate::observed::{Change, Key, Kind, Object, Observed, controller_of};
 use crate::pods;
@@ -38,18 +38,13 @@ fn wakes(change: &Change, observed: &Observed) -> Vec<Key> {
         Object::Deployment(deployment) => vec![Key::of(deployment.as_ref())],
         Object::ReplicaSet(set) => {
             let namespace = set.metadata.namespace.clone().unwrap_or_default();
-            let mut keys: Vec<Key> = (change.states())
-                .filter_map(|state| controller_of(state.meta()))
-                .filter(|owner| owner.kind == "Deployment")
-                .map(|owner| Key::new(&namespace, &owner.name))
-                .collect();
+            let mut keys = change.controllers("Deployment");
             if controller_of(&set.metadata).is_none() {
                 keys.extend(
                     (observed.deployments.in_namespace(&namespace))
                         .filter(|deployment| {
                             let spec = deployment.spec.as_ref();
-                            let wanted = spec.and_then(|spec| selector(&spec.selector));
-                            wanted.is_some_and(|wanted| matches(&wanted, set.as_ref()))
+                            spec.is_some_and(|spec| would_take(&spec.selector, set.as_ref()))
                         })
                         .map(|deployment| Key::of(deployment.as_ref())),
                 );

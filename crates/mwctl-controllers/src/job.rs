@@ -37,13 +37,8 @@ pub(crate) static CONTROLLER: Controller = Controller {
 fn wakes(change: &Change, _: &Observed) -> Vec<Key> {
     match change.object() {
         Object::Job(job) => vec![Key::of(job.as_ref())],
-        Object::Pod(pod) => {
-            let namespace = pod.metadata.namespace.clone().unwrap_or_default();
-            let mut keys: Vec<Key> = (change.states())
-                .filter_map(|state| controller_of(state.meta()))
-                .filter(|owner| owner.kind == "Job")
-                .map(|owner| Key::new(&namespace, &owner.name))
-                .collect();
+        Object::Pod(_) => {
+            let mut keys = change.controllers("Job");
             keys.dedup();
             keys
         }

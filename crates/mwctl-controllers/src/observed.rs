@@ -121,6 +121,15 @@ impl Change {
     pub fn states(&self) -> impl Iterator<Item = &Object> {
         self.before.iter().chain(&self.after)
     }
+
+    /// Those of a kind that control the object or did so before; one that did and does is there twice.
+    pub fn controllers(&self, kind: &str) -> Vec<Key> {
+        let controller = |state: &Object| {
+            let owner = controller_of(state.meta()).filter(|owner| owner.kind == kind)?;
+            Some(Key::new(state.key().namespace, &owner.name))
+        };
+        self.states().filter_map(controller).collect()
+    }
 }
 
 /// Why a controller's last action on an object was refused.

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
 use crate::action::Action;
-use crate::claim::{claim, matches, selector};
+use crate::claim::{claim, selector, would_take};
 use crate::controller::{Context, Controller};
 use crate::observed::{Change, Key, Kind, Object, Observed, controller_of};
 use crate::pods;
@@ -47,18 +47,13 @@ fn wakes(change: &Change, observed: &Observed) -> Vec<Key> {
     match object {
         Object::StatefulSet(set) => vec![Key::of(set.as_ref())],
         Object::ControllerRevision(_) | Object::Pod(_) => {
-            let mut keys: Vec<Key> = (change.states())
-                .filter_map(|state| controller_of(state.meta()))
-                .filter(|owner| owner.kind == "StatefulSet")
-                .map(|owner| Key::new(&namespace, &owner.name))
-                .collect();
+            let mut keys = change.controllers("StatefulSet");
             if let (Object::Pod(pod), None) = (object, controller_of(object.meta())) {
                 keys.extend(
                     (observed.stateful_sets.in_namespace(&namespace))
                         .filter(|set| {
                             let spec = set.spec.as_ref();
-                            let wanted = spec.and_then(|spec| selector(&spec.selector));
-                            wanted.is_some_and(|wanted| matches(&wanted, pod.as_ref()))
+                            spec.is_some_and(|spec| would_take(&spec.selector, pod.as_ref()))
                         })
                         .map(|set| Key::of(set.as_ref())),
                 );
