@@ -256,7 +256,7 @@ pub(crate) async fn bring(
 }
 
 /// Makes a folder for everybody in the pod, unless it is there: containers that are started again find what they had.
-fn make_empty(path: &Path, group: Option<u32>) -> io::Result<()> {
+pub(super) fn make_empty(path: &Path, group: Option<u32>) -> io::Result<()> {
     if path.exists() {
         return Ok(());
     }
@@ -273,8 +273,7 @@ fn check(path: &Path, expected: Expected, allowed: &[PathBuf]) -> Result<(), Str
     let made = match expected {
         Expected::Directory { make: true } => fs::create_dir_all(path),
         // For everybody, as minikube's and other provisioners of folders have it: no other user of this machine gets there.
-        Expected::Claim if !path.exists() => fs::create_dir_all(path)
-            .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o777))),
+        Expected::Claim => make_empty(path, None),
         Expected::File { make: true } => fs::OpenOptions::new()
             .create(true)
             .append(true)

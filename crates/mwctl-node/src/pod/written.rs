@@ -1,13 +1,13 @@
 //! What a container writes to its own root: a folder on disk that goes with the container, or memory.
 
-use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use mwctl_container::{Root, Source, Upper, tree};
 
 use crate::context::{Context, Options};
+
+use super::sandbox::make_empty;
 
 fn place(options: &Options, id: &str) -> Option<PathBuf> {
     Some(options.written.as_ref()?.join(id))
@@ -18,9 +18,8 @@ pub(crate) fn give(options: &Options, id: &str, root: &mut Root) -> io::Result<(
     let Some(folder) = place(options, id) else {
         return Ok(());
     };
-    fs::create_dir_all(&folder)?;
     // The container's root is another user of this machine. Nobody else gets here.
-    fs::set_permissions(&folder, Permissions::from_mode(0o777))?;
+    make_empty(&folder, None)?;
     root.upper = Upper::Directory(Source::Path(folder));
     Ok(())
 }
