@@ -182,17 +182,16 @@ impl Builder {
 
     /// What an image that was built from a file is built upon, as it was noted.
     pub(super) fn foundation(&self, reference: &str) -> Option<String> {
-        self.cache.note("foundations", &foundation_note(reference))
+        self.cache.note("foundations", &note_of(reference))
     }
 
     pub(super) fn set_foundation(&self, reference: &str, foundation: &str) -> io::Result<()> {
-        let note = foundation_note(reference);
+        let note = note_of(reference);
         self.cache.set_note("foundations", &note, &foundation)
     }
 
     fn base_note(&self, reference: &str) -> String {
-        let text = format!("{}\n{reference}", self.architecture);
-        blake3::hash(text.as_bytes()).to_hex()[..24].to_owned()
+        note_of(&format!("{}\n{reference}", self.architecture))
     }
 
     /// Says what the image will be: looks at the files, runs and packs nothing.
@@ -351,12 +350,13 @@ fn look(
     })
 }
 
-fn foundation_note(reference: &str) -> String {
-    blake3::hash(reference.as_bytes()).to_hex()[..24].to_owned()
+/// The name of a note about something whose own name is no file's.
+fn note_of(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..24].to_owned()
 }
 
 /// The reference of a service's image.
-fn name(service: &str, tag: &str) -> String {
+pub(super) fn name(service: &str, tag: &str) -> String {
     format!("mwctl.local/{service}:{tag}")
 }
 

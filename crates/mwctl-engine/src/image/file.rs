@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::base::{Base, BaseError};
-use super::builder::Builder;
+use super::builder::{Builder, name};
 use super::built::Built;
 use super::key::tag;
 use super::local;
@@ -146,13 +146,13 @@ impl Machine {
                 };
             bases.insert(name.to_owned(), digest);
         }
-        let (plan_, context) = (plan.clone(), source.to_path_buf());
+        let (steps, context) = (plan.clone(), source.to_path_buf());
         let arguments = file.arguments.clone();
         let key = local::with(&self.store, move |store| {
-            key(store, &plan_, &context, &arguments, &bases)
+            key(store, &steps, &context, &arguments, &bases)
         });
         let key = key.await.map_err(FileError::Build)?;
-        let reference = format!("mwctl.local/{service}:{}", tag(&key.whole));
+        let reference = name(service, tag(&key.whole));
         let built = self.built(builder, &reference).await?;
         Ok(Planned {
             reference,
