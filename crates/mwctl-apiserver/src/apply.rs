@@ -98,7 +98,11 @@ pub fn apply(
             }
             merge::merge(root, &mut merged, &body);
             let contested = change::differing(root, &ours, Some(live), Some(&merged));
-            let conflicts = conflict::conflicts(&managers, &contested);
+            let mut disputed = contested.clone();
+            if writer.manager == last_applied::MANAGER {
+                disputed.subtract(&last_applied::standing(root, live, api_version(&body)));
+            }
+            let conflicts = conflict::conflicts(&managers, &disputed);
             if !conflicts.is_empty() && !force {
                 return Err(conflict::refusal(&conflicts));
             }

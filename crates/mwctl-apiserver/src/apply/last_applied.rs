@@ -1,11 +1,15 @@
 //! The annotation by which `kubectl apply` remembers what it applied: as long as an object has it, a server-side apply by kubectl keeps it true,
-//! so that people can go back.
+//! so that people can go back, and takes the fields over that still are as they were applied.
 
 use std::collections::BTreeMap;
 
+use super::change::differing;
+use super::fields::FieldSet;
+use super::owned::owned;
+use super::typed::Type;
 use serde_json::{Map, Value, json};
 
-/// Whose applies renew it.
+/// Whose applies renew it, and take over what it says.
 pub(super) const MANAGER: &str = "kubectl";
 
 const ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -26,6 +30,22 @@ pub(super) fn renew(object: &mut Value, applied: &Value) {
         annotations.shift_remove(ANNOTATION);
     }
     *known = json!(format!("{}\n", sorted(applied)));
+}
+
+/// The fields that an object still has as `kubectl apply` once wrote them, in this version of the API: whoever owns them by the books,
+/// kubectl may change them.
+pub(super) fn standing(ty: Type<'_>, live: &Value, api_version: &str) -> FieldSet {
+    let applied = live
+        .pointer("/metadata/annotations")
+        .and_then(|annotations| annotations.get(ANNOTATION)?.as_str())
+        .and_then(|text| serde_json::from_str::<Value>(text).ok())
+        .filter(|applied| applied["apiVersion"] == api_version);
+    let Some(applied) = applied else {
+        return FieldSet::default();
+    };
+    let mut standing = owned(ty, &applied);
+    standing.subtract(&differing(ty, &standing, Some(&applied), Some(live)));
+    standing
 }
 
 /// The value with the fields of every object in the order of their names, as Go writes them.

@@ -152,6 +152,46 @@ fn another_value_is_refused_and_taken_by_force() {
 }
 
 #[test]
+fn kubectl_takes_over_what_it_applied_before_and_nothing_else() {
+    let body = config_map(&json!({"a": "1", "b": "1"}));
+    let mut live = body.clone();
+    let last = "kubectl.kubernetes.io/last-applied-configuration";
+    live["metadata"]["annotations"] = json!({last: body.to_string()});
+    let apply_by = |manager, live: &Value, data| {
+        with_kind("v1", "ConfigMap", |kind| {
+            let live = track_update(kind, by("edit", FIRST), None, live.clone());
+            apply(
+                kind,
+                by(manager, LATER),
+                Some(&live),
+                &config_map(&data),
+                false,
+            )
+        })
+    };
+    let wanted = json!({"a": "2", "b": "1"});
+    let taken = apply_by("kubectl", &live, wanted.clone()).unwrap();
+    assert_eq!(taken["data"], wanted);
+    assert!(apply_by("another", &live, wanted.clone()).is_err());
+
+    // What somebody changed since then is no longer kubectl's.
+    live["data"]["b"] = json!("edited");
+    let refused = apply_by("kubectl", &live, json!({"a": "2", "b": "2"})).unwrap_err();
+    let causes = refused.details.unwrap().causes;
+    let told: Vec<&str> = causes.iter().map(|cause| cause.field.as_str()).collect();
+    assert_eq!(told, [".data.b"]);
+
+    // A memory of another version of the API, or none at all that can be read, says nothing.
+    for memory in [
+        r#"{"apiVersion":"v0","data":{"a":"1"}}"#,
+        r#"{"apiVersion":"#,
+    ] {
+        live["metadata"]["annotations"][last] = json!(memory);
+        assert!(apply_by("kubectl", &live, wanted.clone()).is_err());
+    }
+}
+
+#[test]
 fn another_write_takes_what_it_changes_and_leaves_the_rest() {
     let live = applied(by("a", FIRST), None, &json!({"k": "1", "m": "1"}));
     let mut new = live.clone();
