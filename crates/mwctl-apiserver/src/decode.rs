@@ -10,6 +10,7 @@ pub mod fresh;
 mod parse;
 pub mod quantity;
 mod syntax;
+mod yaml;
 
 use serde_json::{Map, Value};
 
@@ -77,13 +78,13 @@ pub fn decode(
         ))
     };
     let parsed = match format {
-        Format::Json => parse::json(body),
-        Format::Yaml => parse::yaml(body),
+        Format::Json => parse::json(body).map(|node| (node, None)),
+        Format::Yaml => yaml::read(body).map(|read| (read.node, read.doubled)),
         Format::Protobuf => protobuf::decode(schema, expected, body)
-            .map(parse::Node::from)
+            .map(|value| (parse::Node::from(value), None))
             .map_err(|why| why.to_string()),
     };
-    let node = parsed.map_err(|why| match format {
+    let (node, doubled) = parsed.map_err(|why| match format {
         Format::Protobuf => unrecognized(&why),
         Format::Json | Format::Yaml => unrecognized(&format!(
             "couldn't get version/kind; json parse error: {why}"
@@ -106,7 +107,9 @@ pub fn decode(
             found.kind, found.version, expected.kind
         ))
     };
-    let checked = check::check(schema, id, node, Reader::Decoder).map_err(|why| handled(&why))?;
+    let mut checked =
+        check::check(schema, id, node, Reader::Decoder).map_err(|why| handled(&why))?;
+    checked.strict.splice(..0, doubled);
     let warnings = match strictness {
         Strictness::Ignore => Vec::new(),
         Strictness::Warn => checked.strict,
@@ -182,14 +185,20 @@ pub(crate) fn untyped(
     format: Format,
 ) -> Result<(Value, Gvk, Vec<String>), Status> {
     let parsed = match format {
-        Format::Json => parse::json(body),
-        Format::Yaml => parse::yaml(body),
+        Format::Json => parse::json(body).map(|node| {
+            let mut doubled = Vec::new();
+            node.doubled("", &mut doubled);
+            (node, doubled)
+        }),
+        Format::Yaml => {
+            yaml::read(body).map(|read| (read.node, read.doubled.into_iter().collect()))
+        }
         Format::Protobuf => {
             let message = "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml";
             return Err(Status::new(415, "UnsupportedMediaType", message));
         }
     };
-    let read = parsed.and_then(|node| Ok((parse::Meta::of(&node)?, node)));
+    let read = parsed.and_then(|(node, doubled)| Ok((parse::Meta::of(&node)?, node, doubled)));
     let refused = |why: &str| {
         Status::bad_request(format!(
             "the object provided is unrecognized (must be of type {}): {why} ({})",
@@ -197,15 +206,38 @@ pub(crate) fn untyped(
             syntax::summary(body)
         ))
     };
-    let (meta, node) = read.map_err(|why| {
+    let (meta, node, doubled) = read.map_err(|why| {
         refused(&format!(
             "couldn't get version/kind; json parse error: {why}"
         ))
     })?;
     let found = meta.gvk(expected).map_err(|why| refused(&why))?;
-    let mut doubled = Vec::new();
-    node.doubled("", &mut doubled);
     Ok((node.into_value(), found, doubled))
+}
+
+/// Reads what is applied, in YAML or in JSON, and what a strict reader complains of, each in upstream's words.
+pub(crate) fn applied(
+    body: &[u8],
+    strictness: Strictness,
+) -> Result<(Value, Option<String>), Status> {
+    let read = yaml::read(body)
+        .map_err(|why| Status::bad_request(format!("error decoding YAML: {why}")))?;
+    match (strictness, read.doubled) {
+        (Strictness::Strict, Some(told)) => Err(Status::bad_request(format!(
+            "error strict decoding YAML: error converting YAML to JSON: {told}"
+        ))),
+        (Strictness::Ignore, _) => Ok((read.node.into_value(), None)),
+        (_, doubled) => Ok((read.node.into_value(), doubled)),
+    }
+}
+
+/// A complaint of a strict reader as warnings: of YAML there is one for each line.
+pub(crate) fn each(complaint: &str) -> impl Iterator<Item = &str> {
+    let lines = complaint.strip_prefix(yaml::DOUBLED).unwrap_or(complaint);
+    lines
+        .split('\n')
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
 }
 
 /// What Go says of text that should be JSON and isn't.

@@ -51,10 +51,10 @@ impl Asking {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = if body.is_null() {
-            Vec::new()
-        } else {
-            body.to_string().into_bytes()
+        let body = match body {
+            Value::Null => Vec::new(),
+            Value::String(yaml) => yaml.clone().into_bytes(),
+            json => json.to_string().into_bytes(),
         };
         let answer = self.client.send(request.body(Body::from(body)).unwrap());
         let (parts, body) = answer.await.unwrap().into_parts();
@@ -138,6 +138,46 @@ async fn what_is_applied_is_judged_by_its_types_first() {
             "failed to create typed patch object (/new; /v1, Kind=ConfigMap): .dta: field not declared in schema"
         )
     );
+}
+
+#[tokio::test]
+async fn of_keys_that_stand_twice_in_yaml_the_last_counts_and_strict_requests_are_refused() {
+    let asking = Asking::new();
+    let head = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: m\n";
+    let body = json!(format!("{head}data:\n  a: \"1\"\n  a: \"2\"\n"));
+    let told = "line 7: key \"a\" already set in map";
+    let uri = format!("{MAPS}/m?fieldManager=me&fieldValidation=");
+
+    let refused = asking
+        .patch(&format!("{uri}Strict"), "apply-patch+yaml", &body)
+        .await;
+    assert_eq!(
+        (refused.code, refused.message()),
+        (
+            400,
+            &*format!(
+                "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {told}"
+            )
+        )
+    );
+    let warning = format!("299 - {told:?}");
+    for (validation, warnings) in [("Ignore", vec![]), ("Warn", vec![warning.clone()])] {
+        let uri = format!("{uri}{validation}");
+        let taken = asking.patch(&uri, "apply-patch+yaml", &body).await;
+        assert_eq!(taken.warnings, warnings);
+        assert_eq!(taken.body["data"], json!({"a": "2"}));
+    }
+
+    let yaml = [("content-type", "application/yaml")];
+    let uri = format!("{MAPS}/m?fieldValidation=");
+    let strict = format!("{uri}Strict");
+    let refused = asking.ask(Method::PUT, &strict, &yaml, &body).await;
+    assert_eq!(refused.code, 400);
+    let end = format!("strict decoding error: yaml: unmarshal errors:\n  {told}");
+    assert!(refused.message().ends_with(&end), "{}", refused.message());
+    let lax = format!("{uri}Warn");
+    let warned = asking.ask(Method::PUT, &lax, &yaml, &body).await;
+    assert_eq!(warned.warnings, [warning]);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! JSON and YAML as they are written: keys that stand there twice are kept, so that they can be told of. Nothing is known of kinds here but
+//! Bodies as they are written: keys that stand there twice are kept, so that they can be told of. Nothing is known of kinds here but
 //! where an object writes its own.
 
 use std::collections::HashSet;
@@ -24,12 +24,6 @@ pub(super) enum Node {
 pub(super) fn json(text: &[u8]) -> Result<Node, String> {
     serde_json::from_slice(text)
         .map_err(|error| syntax::complaint(text).unwrap_or_else(|| error.to_string()))
-}
-
-/// Parses YAML, of which JSON is a part.
-pub(super) fn yaml(text: &[u8]) -> Result<Node, String> {
-    let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
-    serde_yaml::from_str(text).map_err(|error| format!("yaml: {error}"))
 }
 
 impl Node {

@@ -1,6 +1,7 @@
 //! Answers as HTTP: bodies, headers, and the forms of objects and lists.
 
 use super::accept::Form;
+use crate::decode;
 use crate::registry::Served;
 use crate::schema::Resource;
 use crate::status::Status;
@@ -62,7 +63,7 @@ pub(crate) fn refusal(status: &Status) -> Response<Body> {
 
 /// The same answer with warnings, which clients show to people.
 pub(crate) fn with_warnings(mut response: Response<Body>, warnings: &[String]) -> Response<Body> {
-    for warning in warnings {
+    for warning in warnings.iter().flat_map(|warning| decode::each(warning)) {
         let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
             response.headers_mut().append(header::WARNING, value);

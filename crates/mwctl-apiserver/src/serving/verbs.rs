@@ -7,7 +7,7 @@ use super::respond::{self, Body};
 use super::watch::Watch;
 use super::{Api, BodyError, body, header_text, no_page, not_allowed, reviews};
 use crate::access::{self, Attributes, Decision, User};
-use crate::decode::Strictness;
+use crate::decode::{self, Strictness};
 use crate::patch::PatchKind;
 use crate::registry::{
     Answer, Change, DeleteOptions, Deleted, Registry, Target, WriteOptions, views,
@@ -290,6 +290,7 @@ impl Call<'_> {
             serde_json::from_slice(bytes)
                 .map_err(|fault| Status::bad_request(format!("error decoding patch: {fault}")))
         };
+        let mut warnings = Vec::new();
         let change = match body::media(self.parts) {
             "application/json-patch+json" => Change::Patch(PatchKind::Json, json()?),
             "application/merge-patch+json" => Change::Patch(PatchKind::Merge, json()?),
@@ -297,13 +298,8 @@ impl Call<'_> {
                 Change::Patch(PatchKind::StrategicMerge, json()?)
             }
             "application/apply-patch+yaml" => {
-                let fault =
-                    |fault: String| Status::bad_request(format!("error decoding YAML: {fault}"));
-                let text = std::str::from_utf8(bytes).map_err(|error| fault(error.to_string()))?;
-                // JSON is YAML too, and what kubectl sends here.
-                let body = json().or_else(|_| {
-                    serde_yaml::from_str(text).map_err(|error| fault(error.to_string()))
-                })?;
+                let (body, doubled) = decode::applied(bytes, options.strictness)?;
+                warnings.extend(doubled);
                 let force = self.parameters.flag("force");
                 Change::Apply { body, force }
             }
@@ -323,7 +319,7 @@ impl Call<'_> {
             let change = change.into_stored(&target.resource.gvk);
             self.registry().change(&at_rest, &change, &options)?
         };
-        self.written(target, answer, Vec::new())
+        self.written(target, answer, warnings)
     }
 
     fn delete(&self, target: &Target, bytes: &[u8]) -> Result<Response<Body>, Status> {
