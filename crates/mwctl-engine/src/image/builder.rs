@@ -155,6 +155,11 @@ impl Builder {
         }
     }
 
+    /// The nodes' architecture, as in `amd64`.
+    pub fn architecture(&self) -> &str {
+        &self.architecture
+    }
+
     /// The cache it works in.
     pub fn cache(&self) -> &Cache {
         &self.cache

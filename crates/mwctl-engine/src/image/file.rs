@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use mwctl_core::model::BuildFile;
 use mwctl_image::build::{Build, BuildError, Containers, Outside, Told, key};
+use mwctl_image::oci::architecture;
 use mwctl_image::plan::{Plan, Problem};
 use mwctl_image::{
     Credentials, HOST, ImportError, ImportOptions, InvalidReference, Originals, Reference, Store,
@@ -68,6 +69,16 @@ pub enum FileError {
         /// All that is wrong with it.
         problems: Vec<Problem>,
     },
+    /// What the file runs would run on this machine, for nodes of another kind.
+    #[error(
+        "the cluster's nodes are {nodes}, and files are built as on this machine, which is {machine}"
+    )]
+    Architecture {
+        /// The nodes'.
+        nodes: String,
+        /// This machine's.
+        machine: &'static str,
+    },
     /// A base's name is none.
     #[error(transparent)]
     Name(#[from] InvalidReference),
@@ -109,6 +120,9 @@ impl FileError {
             Self::Import(error) => error.hints(),
             Self::Build(error) => error.hints(),
             Self::Store(error) => error.hints(),
+            Self::Architecture { nodes, .. } => vec![format!(
+                "build it for {nodes} elsewhere and name the finished image: `container: {{image: …}}`"
+            )],
             _ => Vec::new(),
         }
     }
@@ -123,6 +137,11 @@ impl Machine {
         source: &Path,
         file: &BuildFile,
     ) -> Result<Planned, FileError> {
+        let (nodes, machine) = (builder.architecture(), architecture());
+        if nodes != machine {
+            let nodes = nodes.to_owned();
+            return Err(FileError::Architecture { nodes, machine });
+        }
         let path = source.join(&file.path);
         let text = std::fs::read_to_string(&path).map_err(|source| FileError::Read {
             path: path.clone(),
@@ -300,4 +319,44 @@ fn sign(told: Told) -> Option<Progress> {
             milliseconds,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::command::fake::ScriptedRunner;
+    use crate::image::{Bases, Cache};
+
+    #[tokio::test]
+    async fn what_would_run_on_other_nodes_is_not_built_on_this_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\nCOPY . /\n").unwrap();
+        let machine = Machine {
+            store: folder.path().join("store"),
+            outside: Outside::default(),
+            accounts: Credentials::default(),
+        };
+        let planned = async |nodes: &str| {
+            let cache = Cache::new(folder.path().join("cache"));
+            let runner = Arc::new(ScriptedRunner::new());
+            let builder = Builder::new(cache, runner, Bases::new(Vec::new()), nodes);
+            let file = BuildFile {
+                path: "Dockerfile".to_owned(),
+                variant: None,
+                arguments: BTreeMap::new(),
+            };
+            machine.plan(&builder, "s", folder.path(), &file).await
+        };
+        assert!(planned(architecture()).await.is_ok());
+        let refused = planned("sparc").await.unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .starts_with("the cluster's nodes are sparc"),
+            "{refused}"
+        );
+        assert!(refused.hints()[0].contains("for sparc elsewhere"));
+    }
 }
