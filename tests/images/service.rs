@@ -11,6 +11,7 @@ name: teller
 container:
   build: {file: Dockerfile, variant: runs, directory: /srv, user: 1000}
   command: [/bin/sh, -c, 'trap exit TERM; sleep 1000 & wait']
+test: {variant: tests, command: [cat, /for-tests]}
 ";
 
 const DOCKERFILE: &str = "FROM system:1 AS makes
@@ -19,6 +20,8 @@ RUN cat /said /said > /twice
 FROM system:1 AS runs
 WORKDIR /srv
 COPY --from=makes /twice ./
+FROM runs AS tests
+RUN cat /srv/twice /srv/twice > /for-tests
 FROM scratch AS another
 ";
 
@@ -70,4 +73,8 @@ fn a_services_own_dockerfile_is_built_deployed_and_built_again_after_an_edit() {
     assert!(has(&plan, Some("build")), "{plan}");
     home.output(up);
     assert_eq!(home.output(told), "two\ntwo\n");
+
+    // Tests run in the stage that is theirs.
+    let tested = ["--directory", "teller", "test", "teller"];
+    assert_eq!(home.output(tested), "two\n".repeat(4));
 }

@@ -88,6 +88,20 @@ impl Service {
     pub fn port(&self) -> Option<&Port> {
         self.main.ports.first()
     }
+
+    /// The service with the image that its tests run in: of the file that it is built from, the stage
+    /// or variant for tests.
+    #[must_use]
+    pub fn tested(&self) -> Self {
+        let mut tested = self.clone();
+        let variant = self.test.as_ref().and_then(|test| test.variant.clone());
+        if let (Image::Build(build), Some(variant)) = (&mut tested.image, variant)
+            && let Some(file) = &mut build.file
+        {
+            file.variant = Some(variant);
+        }
+        tested
+    }
 }
 
 /// A value that must never be shown: printed and serialised as `…`.
@@ -558,6 +572,9 @@ pub struct OnChange {
 pub struct Test {
     /// The command.
     pub command: Vec<String>,
+    /// The stage or variant of the build's file that they run in; `None` for the service's own image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
     /// Variables on top of the planned ones.
     pub environment: BTreeMap<String, String>,
     /// The dependency step for tests (with development dependencies).

@@ -160,6 +160,7 @@ fn mathoid() -> Service {
     });
     mathoid.test = Some(Test {
         command: words(&["npm", "test"]),
+        variant: None,
         environment: [("NODE_ENV".to_owned(), "test".to_owned())].into(),
         dependencies: None,
     });

@@ -19,7 +19,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Test) -> Result<Exit, Comm
     super::up::fetch(run).await?;
     let workspace = run.workspace()?;
     let stack = &workspace.stack;
-    let service = service(stack, &arguments.service)?;
+    let service = &service(stack, &arguments.service)?.tested();
     let subject = subject(stack, service).ok_or_else(|| {
         CommandError::failure(format!(
             "`{}` can't be tested: it has no source",
@@ -31,7 +31,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Test) -> Result<Exit, Comm
     agent_runs_on(&target.workshop.architecture).map_err(CommandError::environment)?;
     let events = run.ui.events();
 
-    // The image is the service's own: what is edited since comes with the tree.
+    // The image is the service's own, or its file's for tests: what is edited since comes with the tree.
     let planned = images([service], &BTreeMap::new(), &target.workshop)
         .await
         .map_err(|error| super::plan::failed(error, &target.cluster.context))?;

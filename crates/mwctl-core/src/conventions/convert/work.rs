@@ -132,11 +132,23 @@ pub(super) fn test(wire: Option<wire::Test>, image: &Image, check: &mut Check<'_
     if wire.command.is_empty() {
         check.fail("/test", "`test` lacks `command`");
     }
-    let from_build = match image {
-        Image::Build(build) => build.dependencies.clone(),
+    let file = match image {
+        Image::Build(build) => build.file.as_ref(),
         Image::Reference(_) => None,
     };
+    if wire.variant.is_some() && file.is_none() {
+        check.hinted(
+            "/test/variant",
+            "`variant` says something only of the `file` that the image is built from, and there is none",
+            Some("name it at `container.build.file`, or leave `variant` out".to_owned()),
+        );
+    }
+    let from_build = match image {
+        Image::Build(build) if wire.variant.is_none() => build.dependencies.clone(),
+        Image::Build(_) | Image::Reference(_) => None,
+    };
     Some(Test {
+        variant: wire.variant,
         command: super::words(wire.command),
         environment: super::variables("/test/environment", wire.environment, check),
         dependencies: match wire.dependencies {

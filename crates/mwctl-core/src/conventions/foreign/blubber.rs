@@ -313,8 +313,11 @@ pub(crate) fn said(files: &Files<'_>, taken_for: Use) -> Option<Said> {
     if let Some((_, _, node)) = first([Some("development"), Some("dev")]) {
         mode(&mut said, "develop", node, &[]);
     }
-    if let Some((_, _, node)) = first([test.as_deref(), Some("test")]) {
+    if let Some((name, at, node)) = first([test.as_deref(), Some("test")]) {
         mode(&mut said, "test", node, &test_arguments);
+        if taken_for == Use::Image && entrypoint(node).is_some() {
+            said.set("/test/variant", text(name, at));
+        }
     }
     Some(said)
 }
@@ -336,9 +339,14 @@ fn runs(said: &mut Said, at: &At, node: &Node) {
     said.fact("directory", lives.clone());
     said.set("/container/build/directory", lives);
     said.set("/container/workingDirectory", runs);
-    if let Some(entrypoint) = node.get("entrypoint").filter(|it| !it.items().is_empty()) {
+    if let Some(entrypoint) = entrypoint(node) {
         said.set("/container/command", plain(entrypoint));
     }
+}
+
+/// What a variant runs.
+fn entrypoint(node: &Node) -> Option<&Node> {
+    node.get("entrypoint").filter(|it| !it.items().is_empty())
 }
 
 /// Whose its files are, and as whom it runs.
@@ -421,7 +429,7 @@ fn image(said: &mut Said, blubber: &Blubber, (_, at, node): &(String, At, Node))
 
 /// The command and the variables of a way of working.
 fn mode(said: &mut Said, mode: &str, node: &Node, arguments: &[Node]) {
-    if let Some(entrypoint) = node.get("entrypoint").filter(|it| !it.items().is_empty()) {
+    if let Some(entrypoint) = entrypoint(node) {
         let mut command = plain(entrypoint);
         if let Tree::List(items) = &mut command.tree {
             items.extend(arguments.iter().map(plain));

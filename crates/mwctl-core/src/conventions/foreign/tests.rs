@@ -83,6 +83,24 @@ fn where_nobody_else_makes_the_image_it_is_built_as_its_file_says() {
 }
 
 #[test]
+fn tests_run_in_blubbers_variant_for_them_where_it_says_what_they_run() {
+    let of = |variant: &str, taken_as| {
+        let blubber = format!(
+            "version: v4\nvariants:\n  production: {{base: a, copies: [local], entrypoint: [/x]}}\n  test: {variant}\n"
+        );
+        let said = taken_for(taken_as, &[(".pipeline/blubber.yaml", &blubber)]);
+        keys(&said[0])["test"].clone()
+    };
+    let runs = "{includes: [production], entrypoint: [make, test]}";
+    assert_eq!(
+        of(runs, Use::Image),
+        json!({"command": ["make", "test"], "variant": "test"})
+    );
+    assert_eq!(of(runs, Use::Base), json!({"command": ["make", "test"]}));
+    assert_eq!(of("{base: a}", Use::Image), json!(null));
+}
+
+#[test]
 fn a_dockerfile_says_what_its_last_stage_is() {
     let said = one(
         "Dockerfile",

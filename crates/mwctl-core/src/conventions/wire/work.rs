@@ -119,7 +119,11 @@ pub(crate) struct OnChange {
 pub(crate) struct Test {
     /// The command with its arguments.
     pub(crate) command: Vec<Scalar>,
-    /// The step that brings dependencies for tests. Default: the build's.
+    /// The stage or variant of the build's `file` that the tests run in. Default: the image's own; of a
+    /// Blubber file, the variant `test` where it has one.
+    pub(crate) variant: Option<String>,
+    /// The step that brings dependencies for tests. Default: the build's, or none where the tests have a
+    /// `variant` of their own.
     pub(crate) dependencies: Option<Dependencies>,
     /// Environment variables on top of the container's.
     pub(crate) environment: BTreeMap<String, Scalar>,
