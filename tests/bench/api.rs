@@ -19,8 +19,9 @@ use http_body_util::{BodyExt as _, Full};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use mwctl_apiserver::access::User;
-use mwctl_apiserver::server::Server;
+use mwctl_apiserver::server::{Endpoint, Server};
 use mwctl_tests::performance::Samples;
+use tokio::runtime::Builder;
 
 use report::Report;
 
@@ -34,14 +35,10 @@ fn main() {
         memory::write(arguments[at + 1].parse().expect("a number"));
         return;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
     // Quick, for whoever works on it: without the real one, and nothing is written.
     let alone = arguments.iter().any(|word| word == "--alone");
     let real = (!alone).then(real::kubeconfig);
-    let report = runtime.block_on(measure(real));
+    let report = measure(real);
     if alone {
         report.show();
     } else {
@@ -49,10 +46,31 @@ fn main() {
     }
 }
 
-async fn measure(real: Option<Kubeconfig>) -> Report {
+/// Clients have one thread, like a `#[tokio::test]` and most programs that ask; servers behind a socket have
+/// threads of their own, like the process of `mwctl cluster`.
+fn measure(real: Option<Kubeconfig>) -> Report {
+    let mut builder = Builder::new_current_thread();
+    let client = builder.enable_all().build().expect("a runtime");
+    let mut builder = Builder::new_multi_thread();
+    let servers = builder.enable_all().build().expect("a runtime");
     let mut report = Report::default();
-    report.add("cluster created → its API answers", created().await, 10.0);
+    client.block_on(in_process(&mut report));
+    let serve = async {
+        let server = Server::new().expect("a server");
+        let endpoint = server.listen(0).await.expect("a socket");
+        (server, endpoint)
+    };
+    let (server, endpoint) = servers.block_on(serve);
+    client.block_on(over_tls(&server, &endpoint, &mut report));
+    if let Some(kubeconfig) = real {
+        client.block_on(real::measure(kubeconfig, &mut report));
+    }
+    memory::measure(&mut report);
+    report
+}
 
+async fn in_process(report: &mut Report) {
+    report.add("cluster created → its API answers", created().await, 10.0);
     let server = Server::new().expect("a server");
     let near = server.client();
     calls::creates(&near, 200).await;
@@ -66,9 +84,16 @@ async fn measure(real: Option<Kubeconfig>) -> Report {
         watchers,
         1.0,
     );
+    calls::fill(&near, LIST).await;
+    report.add(
+        "list of 10,000, at the server",
+        list_at_server(&server).await,
+        5.0,
+    );
+}
 
-    let endpoint = server.listen(0).await.expect("a socket");
-    let far = over_tls(&endpoint.kubeconfig().text("bench")).await;
+async fn over_tls(server: &Server, endpoint: &Endpoint, report: &mut Report) {
+    let far = connected(&endpoint.kubeconfig().text("bench")).await;
     calls::creates(&far, 200).await;
     report.add("create, over TLS", calls::creates(&far, 2000).await, 0.15);
     let event = calls::create_to_event(&far, 1000).await;
@@ -80,27 +105,12 @@ async fn measure(real: Option<Kubeconfig>) -> Report {
         watchers,
         f64::NAN,
     );
-
-    let server = Server::new().expect("a server");
-    let endpoint = server.listen(0).await.expect("a socket");
-    let far = over_tls(&endpoint.kubeconfig().text("bench")).await;
     calls::fill(&server.client(), LIST).await;
-    report.add(
-        "list of 10,000, at the server",
-        list_at_server(&server).await,
-        5.0,
-    );
     report.add(
         "list of 10,000 as bytes, over TLS",
         calls::lists(&far).await,
         f64::NAN,
     );
-
-    if let Some(kubeconfig) = real {
-        real::measure(kubeconfig, &mut report).await;
-    }
-    memory::measure(&mut report);
-    report
 }
 
 /// A new server, up to its first answer. The first one of the process reads the table of kinds, and is told apart.
@@ -137,7 +147,7 @@ async fn list_at_server(server: &Server) -> Samples {
     samples
 }
 
-async fn over_tls(kubeconfig: &str) -> Client {
+async fn connected(kubeconfig: &str) -> Client {
     let kubeconfig = Kubeconfig::from_yaml(kubeconfig).expect("a kubeconfig");
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await

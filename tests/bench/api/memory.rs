@@ -19,13 +19,17 @@ const STEP: usize = 100_000;
 #[expect(clippy::disallowed_methods, reason = "the programs that are measured")]
 pub(crate) fn measure(report: &mut Report) {
     // The command's parent is the program that serves the cluster.
-    let script = "sleep 3; sed -n 's/^VmRSS:[^0-9]*//p' /proc/$PPID/status";
+    let script = "sleep 3; sed -n 's/^\\(VmRSS\\|RssAnon\\):[^0-9]*//p' /proc/$PPID/status";
     let idle = std::process::Command::new(env!("CARGO_BIN_EXE_mwctl-dup"))
         .args(["cluster", "run", "--", "sh", "-c", script])
         .output()
         .expect("mwctl");
     let text = String::from_utf8_lossy(&idle.stdout);
-    report.idle(kilobytes(&text).unwrap_or_else(|| panic!("{idle:?}")));
+    let sizes: Vec<u64> = text.lines().filter_map(kilobytes).collect();
+    let [resident, own] = sizes[..] else {
+        panic!("{idle:?}");
+    };
+    report.idle(resident, own);
 
     let mut child = std::process::Command::new(std::env::current_exe().expect("this program"))
         .args(["--writes", &WRITES.to_string()])

@@ -8,7 +8,8 @@ use mwctl_tests::performance::{self, Samples};
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     rows: Vec<Row>,
-    idle: u64,
+    /// All that is in memory, and what of it is no file's.
+    idle: (u64, u64),
     growth: Vec<u64>,
 }
 
@@ -39,8 +40,8 @@ impl Report {
     }
 
     /// Adds the memory of a cluster that does nothing, in kB.
-    pub(crate) fn idle(&mut self, kilobytes: u64) {
-        self.idle = kilobytes;
+    pub(crate) fn idle(&mut self, resident: u64, own: u64) {
+        self.idle = (resident, own);
     }
 
     /// Adds the memory after each tenth of the writes, in kB.
@@ -109,16 +110,19 @@ impl Report {
              are those of a busy machine); `mwctl` built {}; *real* is a kube-apiserver v1.34 with its etcd on the same machine, in the same run, over TLS. \
              Written by `tests/bench/run api`.\n\n\
              | what | p50 | p95 | aim for p50 | real, p50 | real, p95 | real ÷ ours, p50 |\n|---|---|---|---|---|---|---|\n{rows}\n\
-             An idle cluster with its controllers, a whole `mwctl cluster run`, has {:.1} MB in memory (aim: at most 20). \
+             An idle cluster with its controllers, a whole `mwctl cluster run`, has {:.1} MB of its own in memory (aim: at most 20), and {:.1} MB \
+             with the pages of the program's file that were used once, which all of its processes share and which go when others need them. \
              A million writes, of which a thousand objects stay: {} MB after each hundred thousand; the last is {ratio:.3} of the first \
              (aim: at most 1.05).\n\n\
              A create is a ConfigMap of some 200 bytes through kube-rs, typed, with validation and field ownership, and its answer read. \
-             *In process* is handed over without HTTP's bytes. *At the server* is the function that answers a request, without a \
+             Clients have one thread. *In process* is handed over without HTTP's bytes, to a server on that thread; *over TLS* is to one on threads \
+             of its own. *At the server* is the function that answers a request, without a \
              client.\n",
             performance::processors(),
             performance::load(),
             performance::profile(),
-            megabytes(self.idle),
+            megabytes(self.idle.1),
+            megabytes(self.idle.0),
             steps.join(", ")
         )
     }
