@@ -10,9 +10,9 @@ mod remote;
 mod spdy;
 mod websocket;
 
-pub(crate) use negotiate::{Agreement, Purpose, agree};
+pub(crate) use negotiate::{Agreement, Purpose, agree, upgrade};
 
-use crate::backend::{Backend, PodRef, Process, Streams};
+use crate::backend::{Backend, Log, PodRef, Process, Streams};
 use futures::future::BoxFuture;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -34,6 +34,8 @@ pub(crate) struct Continuation(pub(crate) mpsc::UnboundedSender<BoxFuture<'stati
 pub(crate) enum Work {
     /// A process and the streams of it that the client wants.
     Remote(Process, Streams),
+    /// What a container has written.
+    Log(Log),
     /// Connections to these ports; empty where the client names them as it goes.
     Forward(Arc<dyn Backend>, PodRef, Vec<u16>),
 }
@@ -47,6 +49,7 @@ pub(crate) async fn carry(upgrade: OnUpgrade, agreement: Agreement, work: Work) 
             return;
         }
     };
+    let told = remote::Told::of(&agreement);
     match (agreement, work) {
         (Agreement::Spdy(_), Work::Remote(process, streams)) => {
             spdy::serve(connection, |incoming| {
@@ -69,13 +72,17 @@ pub(crate) async fn carry(upgrade: OnUpgrade, agreement: Agreement, work: Work) 
         }
         (Agreement::WebSocket { .. }, Work::Remote(process, streams)) => {
             let channels = websocket::open(connection).await;
-            remote::over_websocket(channels, process, streams).await;
+            remote::over_websocket(channels, process, streams, told).await;
+        }
+        (Agreement::WebSocket { .. }, Work::Log(log)) => {
+            websocket::pour(websocket::open(connection).await, log).await;
         }
         (Agreement::WebSocket { .. }, Work::Forward(backend, pod, ports)) => {
             let channels = websocket::open(connection).await;
             forward::over_websocket(channels, backend, pod, ports).await;
         }
-        // Only ports are forwarded through tunnels: nothing else is agreed on.
-        (Agreement::Tunnel(_), Work::Remote(..)) => {}
+        // Only ports are forwarded through tunnels, and logs have a WebSocket: nothing else is agreed on.
+        (Agreement::Tunnel(_), Work::Remote(..))
+        | (Agreement::Tunnel(_) | Agreement::Spdy(_), Work::Log(_)) => {}
     }
 }

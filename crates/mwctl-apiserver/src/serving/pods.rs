@@ -45,6 +45,13 @@ impl Call<'_> {
         let options = self.log_options(target)?;
         let pod = self.api.registry().get(target)?;
         let name = self.container(&pod)?;
+        let wanted = streaming::upgrade(&self.parts.headers);
+        let agreement = match wanted {
+            Some(name) if name.eq_ignore_ascii_case("websocket") => {
+                Some(streaming::agree(self.parts, Purpose::Log)?)
+            }
+            _ => None,
+        };
         let mut response = respond::text(200, "");
         let plain = HeaderValue::from_static("text/plain");
         response.headers_mut().insert(header::CONTENT_TYPE, plain);
@@ -57,6 +64,9 @@ impl Call<'_> {
             name,
         };
         let log = self.backend(&pod)?.log(&container, &options).await?;
+        if let Some(agreement) = agreement {
+            return self.upgrade(agreement, Work::Log(log));
+        }
         let pieces = log.scan((), |(), piece| {
             let piece =
                 piece.inspect_err(|error| tracing::debug!(%error, "a log ended before its end"));

@@ -10,6 +10,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 pub(crate) enum Purpose {
     /// `exec` and `attach`.
     Remote,
+    /// `log`, which is also had without any of this.
+    Log,
     /// `portforward`.
     Forward,
 }
@@ -32,17 +34,25 @@ pub(crate) enum Agreement {
 
 const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
 const CHANNELS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
+/// The first version of channels over WebSocket, in which a failure is told in words.
+const FIRST: &str = "channel.k8s.io";
+const LOG: &str = "binary.k8s.io";
 const FORWARD: &str = "portforward.k8s.io";
 
 const STREAM_PROTOCOL: &str = "x-stream-protocol-version";
 
-/// The first protocol that the client offers and this server speaks.
-pub(crate) fn agree(parts: &Parts, purpose: Purpose) -> Result<Agreement, Status> {
-    let headers = &parts.headers;
+/// The protocol that a client wants to go on with instead of HTTP, if any.
+pub(crate) fn upgrade(headers: &HeaderMap) -> Option<&str> {
     let upgrades =
         list(headers, header::CONNECTION.as_str()).any(|word| word.eq_ignore_ascii_case("upgrade"));
     let protocol = list(headers, header::UPGRADE.as_str()).next();
-    match protocol.filter(|_| upgrades) {
+    protocol.filter(|_| upgrades)
+}
+
+/// The first protocol that the client offers and this server speaks.
+pub(crate) fn agree(parts: &Parts, purpose: Purpose) -> Result<Agreement, Status> {
+    let headers = &parts.headers;
+    match upgrade(headers) {
         Some(name) if name.eq_ignore_ascii_case("websocket") => web_socket(parts, purpose),
         Some(name) if name.eq_ignore_ascii_case("SPDY/3.1") => spdy(headers, purpose),
         _ => Err(Status::bad_request("Upgrade request required")),
@@ -62,10 +72,15 @@ fn web_socket(parts: &Parts, purpose: Purpose) -> Result<Agreement, Status> {
     if purpose == Purpose::Forward && offered().any(|name| name == TUNNEL) {
         return Ok(Agreement::Tunnel(accept));
     }
-    let known = offered().find_map(|name| CHANNELS.into_iter().find(|known| *known == name));
+    let spoken: &[&'static str] = match purpose {
+        Purpose::Remote => &[CHANNELS[0], CHANNELS[1], FIRST],
+        Purpose::Forward => &CHANNELS,
+        Purpose::Log => &[LOG],
+    };
+    let known = offered().find_map(|name| spoken.iter().find(|known| **known == name));
     match known {
         Some(protocol) => Ok(Agreement::WebSocket { protocol, accept }),
-        None => Err(unknown(offered(), &CHANNELS)),
+        None => Err(unknown(offered(), spoken)),
     }
 }
 
@@ -73,6 +88,7 @@ fn spdy(headers: &HeaderMap, purpose: Purpose) -> Result<Agreement, Status> {
     let spoken: &[&'static str] = match purpose {
         Purpose::Remote => &CHANNELS,
         Purpose::Forward => &[FORWARD],
+        Purpose::Log => &[],
     };
     let offered = || list(headers, STREAM_PROTOCOL);
     let known = offered().find_map(|name| spoken.iter().find(|known| **known == name));
@@ -99,6 +115,11 @@ fn list<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str>
 }
 
 impl Agreement {
+    /// Whether the end of a command is told in words, and only if it failed.
+    pub(crate) fn tells_in_words(&self) -> bool {
+        matches!(self, Self::WebSocket { protocol, .. } if *protocol == FIRST)
+    }
+
     /// The answer that ends HTTP on this connection.
     pub(crate) fn answer<B>(&self, body: B) -> Response<B> {
         let mut response = Response::new(body);
@@ -172,10 +193,16 @@ mod tests {
             offer(&both, Purpose::Forward),
             Ok(Agreement::Tunnel(accept))
         );
-        assert_eq!(
-            offer(&with("nonsense"), Purpose::Remote).unwrap_err().code,
-            403
-        );
+        for (purpose, protocol, other) in [
+            (Purpose::Remote, "channel.k8s.io", "binary.k8s.io"),
+            (Purpose::Log, "binary.k8s.io", "channel.k8s.io"),
+        ] {
+            let agreed = offer(&with(protocol), purpose);
+            assert!(
+                matches!(agreed, Ok(Agreement::WebSocket { protocol: known, .. }) if known == protocol)
+            );
+            assert_eq!(offer(&with(other), purpose).unwrap_err().code, 403);
+        }
         let upgrade = [("connection", "Upgrade"), ("upgrade", "SPDY/3.1")];
         let versions = [
             ("x-stream-protocol-version", "v4.channel.k8s.io"),

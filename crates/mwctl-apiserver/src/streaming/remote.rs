@@ -1,5 +1,6 @@
 //! A remote command: the streams of a process, carried to its client and back until both have nothing more to say.
 
+use super::Agreement;
 use super::spdy::{self, Incoming};
 use super::websocket::{self, Channels};
 use super::{PATIENCE, PIECE};
@@ -34,6 +35,34 @@ pub(super) enum Channel {
     Error,
 }
 
+/// How the end of a process is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// As a `Status`.
+    Status,
+    /// In words, and only a failure.
+    Words,
+}
+
+impl Told {
+    pub(super) fn of(agreement: &Agreement) -> Self {
+        if agreement.tells_in_words() {
+            Self::Words
+        } else {
+            Self::Status
+        }
+    }
+
+    /// What is said of an end; nothing at all where there is nothing to say.
+    fn tell(self, exit: Option<&Exit>) -> Option<String> {
+        let status = exit.map(Exit::to_status);
+        match self {
+            Self::Status => Some(status.map(|it| it.to_string()).unwrap_or_default()),
+            Self::Words => Some(status?["message"].as_str()?.to_owned()),
+        }
+    }
+}
+
 /// The client's ends of the channels.
 trait Outlet {
     /// Sends bytes; false when the client is gone.
@@ -63,6 +92,7 @@ pub(super) async fn over_websocket<T: websocket::Socket>(
     channels: Channels<T>,
     process: Process,
     wanted: Streams,
+    told: Told,
 ) {
     let (mut sink, mut messages) = channels.split();
     let first = match wanted {
@@ -77,7 +107,7 @@ pub(super) async fn over_websocket<T: websocket::Socket>(
     let said = messages
         .by_ref()
         .filter_map(async |message| websocket::said(&message));
-    if converse(process, pin!(said), &mut sink).await {
+    if converse(process, pin!(said), &mut sink, told).await {
         websocket::close(sink, messages).await;
     }
 }
@@ -132,7 +162,7 @@ pub(super) async fn over_spdy(mut incoming: Incoming, process: Process, wanted: 
     // That these end says nothing of the client, which the connection is asked about.
     let said = stream::select(stdin, resize).chain(stream::once(pending()));
     let mut outlet = Opened(opened);
-    converse(process, pin!(said), &mut outlet).await;
+    converse(process, pin!(said), &mut outlet, Told::Status).await;
     for stream in outlet.0.values() {
         stream.writer.finish().await;
     }
@@ -188,12 +218,13 @@ async fn converse(
     mut process: Process,
     said: impl Stream<Item = Said> + Unpin,
     outlet: &mut impl Outlet,
+    told: Told,
 ) -> bool {
     let stdin = process.stdin.take();
     let resize = process.resize.take();
     tokio::select! {
         () = hear(said, stdin, resize) => false,
-        told = tell(process, outlet) => told,
+        heard = tell(process, outlet, told) => heard,
     }
 }
 
@@ -231,7 +262,7 @@ async fn hear(
 }
 
 /// Tells what the process writes, and then how it ended.
-async fn tell(process: Process, outlet: &mut impl Outlet) -> bool {
+async fn tell(process: Process, outlet: &mut impl Outlet, told: Told) -> bool {
     let pieces = |output| ReaderStream::with_capacity(output, PIECE);
     let (mut stdout, mut stderr) = (process.stdout.map(pieces), process.stderr.map(pieces));
     let (mut exit, mut ended) = (process.exit, None::<Exit>);
@@ -255,10 +286,10 @@ async fn tell(process: Process, outlet: &mut impl Outlet) -> bool {
             (_, None) => stderr = None,
         }
     }
-    let status = ended.map(|how| how.to_status().to_string());
-    outlet
-        .tell(Channel::Error, status.unwrap_or_default().into())
-        .await
+    match told.tell(ended.as_ref()) {
+        Some(text) => outlet.tell(Channel::Error, text.into()).await,
+        None => true,
+    }
 }
 
 /// The next piece; none at the end, and none of what cannot be read.
@@ -283,6 +314,17 @@ mod tests {
         for nonsense in [&b""[..], b"{}", br#"{"Width":-1,"Height":99999}"#] {
             assert_eq!(terminal_size(nonsense), None);
         }
+    }
+
+    #[test]
+    fn the_first_version_of_the_protocol_tells_failures_alone_and_in_words() {
+        assert_eq!(Told::Words.tell(Some(&Exit::Code(0))), None);
+        assert_eq!(
+            Told::Words.tell(Some(&Exit::Code(3))).unwrap(),
+            "command terminated with non-zero exit code: exit status 3"
+        );
+        let status = Told::Status.tell(Some(&Exit::Code(0))).unwrap();
+        assert_eq!(status, r#"{"metadata":{},"status":"Success"}"#);
     }
 
     #[tokio::test]

@@ -1,10 +1,12 @@
 //! WebSocket as Kubernetes uses it: each message begins with the number of its channel. And, for port-forward, a connection made of messages.
 
 use super::remote::{Said, terminal_size};
+use crate::backend::Log;
 use bytes::Bytes;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _, future};
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
@@ -64,6 +66,18 @@ pub(super) async fn send<T: Socket>(sink: &mut Sender<T>, channel: u8, bytes: &[
     sink.send(Message::Binary(message.into())).await.is_ok()
 }
 
+/// Sends a log to its end, one message for each piece.
+pub(super) async fn pour<T: Socket>(channels: Channels<T>, log: Log) {
+    let (mut sink, messages) = channels.split();
+    let mut pieces = pin!(log);
+    while let Some(Ok(bytes)) = pieces.next().await {
+        if sink.send(Message::Binary(bytes)).await.is_err() {
+            return;
+        }
+    }
+    close(sink, messages).await;
+}
+
 /// Says that this was all, and waits for the client to hear it.
 pub(super) async fn close<T: Socket>(
     mut sink: Sender<T>,
@@ -110,6 +124,25 @@ pub(super) fn said<E>(message: &Result<Message, E>) -> Option<Said> {
 mod tests {
     use super::*;
     use crate::backend::TerminalSize;
+
+    #[tokio::test]
+    async fn a_log_is_sent_piece_by_piece_and_then_closed() {
+        let (ours, theirs) = tokio::io::duplex(1 << 10);
+        let pieces = [&b"one\n"[..], b"two\n"].map(|piece| Ok(Bytes::from_static(piece)));
+        let log: Log = Box::pin(futures::stream::iter(pieces));
+        let client = async {
+            let messages = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+            messages.map(Result::unwrap).collect::<Vec<_>>().await
+        };
+        let server = async { pour(open(ours).await, log).await };
+        let ((), messages) = tokio::join!(server, client);
+        let [one, two, Message::Close(Some(end))] = &messages[..] else {
+            panic!("{messages:?}");
+        };
+        assert_eq!(one, &Message::Binary(Bytes::from_static(b"one\n")));
+        assert_eq!(two, &Message::Binary(Bytes::from_static(b"two\n")));
+        assert_eq!(end.code, CloseCode::Normal);
+    }
 
     #[test]
     fn a_message_is_of_its_first_byte() {
