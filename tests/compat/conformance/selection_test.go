@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,9 +15,9 @@ import (
 
 // group is a number of specs and what is said of them.
 type group struct {
-	// Cluster is `embedded` or `real`, or empty for both.
-	Cluster string `json:"cluster"`
-	Reason  string `json:"reason"`
+	// Clusters are those it concerns (see the flag), or none for all.
+	Clusters []string `json:"clusters"`
+	Reason   string   `json:"reason"`
 	// Specs are regular expressions on the full texts of specs.
 	Specs []string `json:"specs"`
 
@@ -54,7 +55,7 @@ func parseSelection(text []byte, cluster string) (selection, error) {
 			if g.Reason == "" || len(g.Specs) == 0 {
 				return s, fmt.Errorf("a group needs a reason and specs: %+v", g)
 			}
-			if g.Cluster != "" && g.Cluster != cluster {
+			if len(g.Clusters) > 0 && !slices.Contains(g.Clusters, cluster) {
 				continue
 			}
 			for _, spec := range g.Specs {
@@ -113,6 +114,24 @@ func (s selection) judge(specs []string) (conformance, faults []string) {
 	return conformance, faults
 }
 
+// focused are patterns of the specs that one of the wanted patterns matches, or of all specs where none is wanted.
+func focused(specs, wanted []string) ([]string, error) {
+	pattern, err := regexp.Compile(strings.Join(wanted, "|"))
+	if err != nil {
+		return nil, err
+	}
+	var patterns []string
+	for _, spec := range specs {
+		if pattern.MatchString(spec) {
+			patterns = append(patterns, regexp.QuoteMeta(spec)+"$")
+		}
+	}
+	if len(patterns) == 0 {
+		return nil, fmt.Errorf("no conformance spec is called %s", strings.Join(wanted, " or "))
+	}
+	return patterns, nil
+}
+
 func anyMatches(pattern *regexp.Regexp, specs []string) bool {
 	for _, spec := range specs {
 		if pattern.MatchString(spec) {
@@ -134,7 +153,7 @@ func lines(items []string) string { return "\n  " + strings.Join(items, "\n  ") 
 
 func TestAPatternHasToMatchAConformanceSpec(t *testing.T) {
 	s, err := parseSelection([]byte(`
-excluded: [{reason: no, specs: ["^one "]}, {reason: elsewhere, cluster: real, specs: [four]}]
+excluded: [{reason: no, specs: ["^one "]}, {reason: elsewhere, clusters: [real], specs: [four]}]
 failing: [{reason: why, specs: [three]}]`), "embedded")
 	if err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ import (
 
 var (
 	selectionFile = flag.String("selection", "selection.yaml", "which specs are not run, and which are known to fail")
-	cluster       = flag.String("cluster", "embedded", "which cluster the kubeconfig is of: embedded or real")
+	cluster       = flag.String("cluster", "embedded", "what is run on which cluster: embedded or real, or with pods that are containers, node or real-node")
 	resultFile    = flag.String("result", "", "where to write the result, as Markdown")
 )
 
@@ -74,8 +74,8 @@ func TestConformance(t *testing.T) {
 		t.Fatalf("%s: %s", *selectionFile, lines(faults))
 	}
 	partly := len(suite.FocusStrings) > 0
-	if !partly {
-		suite.FocusStrings = []string{`\[Conformance\]`}
+	if suite.FocusStrings, err = focused(all, suite.FocusStrings); err != nil {
+		t.Fatal(err)
 	}
 	suite.SkipStrings = append(suite.SkipStrings, chosen.skipped(all)...)
 	outcome := newResult(all, chosen)
