@@ -4,6 +4,7 @@ use super::{Served, Target, stamp, strategy, text};
 use crate::names;
 use crate::status::{Cause, Status};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Fields of `metadata` that no client sets.
 const SERVERS: [&str; 5] = [
@@ -76,7 +77,9 @@ pub(super) fn updated(target: &Target, live: &Value, proposed: &mut Value) -> Re
         }
     }
     keep_the_other_half(target, live, proposed);
-    if strategy::has_generation(resource) && wanted(live) != wanted(proposed) {
+    // That a scheduler finds a node is no change of what is wanted.
+    let counts = strategy::has_generation(resource) && target.subresource != "binding";
+    if counts && wanted(live) != wanted(proposed) {
         let generation = live["metadata"]["generation"].as_i64().unwrap_or_default();
         proposed["metadata"]["generation"] = json!(generation + 1);
     }
@@ -111,12 +114,12 @@ fn keep_the_other_half(target: &Target, live: &Value, proposed: &mut Value) {
     }
 }
 
-/// What somebody wants of an object: all of it but `metadata` and `status`.
-fn wanted(object: &Value) -> Map<String, Value> {
-    let mut fields = object.as_object().cloned().unwrap_or_default();
-    fields.remove("metadata");
-    fields.remove("status");
+/// What somebody wants of an object: all of it but `metadata` and `status`, by name.
+fn wanted(object: &Value) -> BTreeMap<&String, &Value> {
+    let fields = object.as_object().into_iter().flatten();
     fields
+        .filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status"))
+        .collect()
 }
 
 /// Refuses a proposal made for another object, or for another state of this one.

@@ -221,6 +221,8 @@ fn a_pod_on_a_node_ends_in_its_own_time() {
     registry
         .bind(&binding, &json!({"target": {"name": "n"}}), &write())
         .unwrap();
+    let bound = registry.get(&target).unwrap();
+    assert_eq!(bound.value()["metadata"]["generation"], 1);
     registry.delete(&target, &DeleteOptions::default()).unwrap();
     assert_eq!(
         registry.get(&target).unwrap().value()["metadata"]["deletionGracePeriodSeconds"],
