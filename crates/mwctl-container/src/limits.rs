@@ -5,6 +5,7 @@
 
 mod files;
 mod hierarchy;
+mod view;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -14,7 +15,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::ids::Lack;
 use files::Setting;
-use hierarchy::{Controller, Hierarchy};
+use hierarchy::{Controller, Found};
+use mwctl_zygote::protocol::Mount;
 
 /// What a container may use. What isn't said isn't limited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub struct Limits {
 /// Where groups are made.
 #[derive(Debug)]
 pub(crate) struct Groups {
-    hierarchies: Vec<Hierarchy>,
+    found: Found,
     name: String,
 }
 
@@ -47,9 +49,8 @@ const ALL: &str = "mwctl";
 
 impl Groups {
     pub(crate) fn find() -> Self {
-        let hierarchies = hierarchy::find();
         Self {
-            hierarchies,
+            found: hierarchy::find(),
             name: new_name(),
         }
     }
@@ -62,7 +63,8 @@ impl Groups {
             (Controller::Processor, Lack::Processor),
         ];
         let has = |controller| {
-            self.hierarchies
+            self.found
+                .hierarchies
                 .iter()
                 .any(|hierarchy| hierarchy.controls(controller))
         };
@@ -83,7 +85,7 @@ impl Groups {
             folders: Vec::new(),
         };
         let mut doors = Vec::new();
-        for hierarchy in &self.hierarchies {
+        for hierarchy in &self.found.hierarchies {
             let folder = hierarchy.folder.join(ALL).join(&self.name);
             hierarchy.ready(&folder)?;
             let folder = folder.join(container);
@@ -104,11 +106,32 @@ impl Groups {
         }
         Ok((group, doors))
     }
+
+    /// What a container mounts, with its own group to be seen at the usual place: programs size themselves by it.
+    pub(crate) fn seen_by(&self, group: &Group, mounts: Vec<Mount>) -> Vec<Mount> {
+        let folders = group.folders.iter().cloned();
+        let own = self.found.hierarchies.iter().zip(folders);
+        let own = own.map(|(hierarchy, folder)| (hierarchy.name.clone(), folder));
+        let alone = match &*self.found.hierarchies {
+            [] => return mounts,
+            [only] => only.unified,
+            _ => false,
+        };
+        let shown = own.chain(self.found.shown.iter().cloned()).collect();
+        view::insert(
+            mounts,
+            if alone {
+                view::whole(shown)
+            } else {
+                view::parts(shown)
+            },
+        )
+    }
 }
 
 impl Drop for Groups {
     fn drop(&mut self) {
-        for hierarchy in &self.hierarchies {
+        for hierarchy in &self.found.hierarchies {
             let all = hierarchy.folder.join(ALL);
             remove(&all.join(&self.name));
             remove_if_empty(&all);
@@ -160,7 +183,7 @@ impl Drop for Group {
 /// Removes the groups of runtimes that are no more, and says how many there were.
 pub fn sweep() -> usize {
     let mut removed = 0;
-    for hierarchy in hierarchy::find() {
+    for hierarchy in hierarchy::find().hierarchies {
         let all = hierarchy.folder.join(ALL);
         let Ok(entries) = fs::read_dir(&all) else {
             continue;

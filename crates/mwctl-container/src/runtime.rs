@@ -194,6 +194,7 @@ impl Runtime {
         } = container;
         let mut files = Files::default();
         let (group, doors) = self.0.groups.make(&name, &limits).map_err(Error::Limits)?;
+        let mounts = self.0.groups.seen_by(&group, mounts);
         let describe = || -> io::Result<Task> {
             Ok(Task::Start(Box::new(mwctl_zygote::protocol::Container {
                 name,

@@ -1,5 +1,6 @@
-//! Which hierarchies of control groups this process may make groups in.
+//! Which hierarchies of control groups this process may make groups in, and which it can only show.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,23 +13,40 @@ pub(super) enum Controller {
     Memory,
     Processes,
     Processor,
+    /// What was used of the processor, which version 1 counts apart.
+    Usage,
 }
 
-const CONTROLLERS: [(Controller, &str); 3] = [
+const CONTROLLERS: [(Controller, &str); 4] = [
     (Controller::Memory, "memory"),
     (Controller::Processes, "pids"),
     (Controller::Processor, "cpu"),
+    (Controller::Usage, "cpuacct"),
 ];
+
+/// Which processors may be used: limited by nobody here, and asked for by Java, which else believes in no limit at all.
+const PROCESSORS: &str = "cpuset";
 
 /// A folder in which groups can be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hierarchy {
     pub(super) folder: PathBuf,
+    /// How its mount is called, which is how those who read it find it.
+    pub(super) name: OsString,
     /// Version 2.
     pub(super) unified: bool,
     /// Whether its groups can limit swap.
     pub(super) swap: bool,
     controllers: Vec<Controller>,
+}
+
+/// What this process finds.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Where it may make groups.
+    pub(super) hierarchies: Vec<Hierarchy>,
+    /// Where it makes none, since nothing is limited there: containers are in its own group.
+    pub(super) shown: Vec<(OsString, PathBuf)>,
 }
 
 /// A mounted hierarchy and where in it this process is.
@@ -37,6 +55,8 @@ struct Mounted {
     place: PathBuf,
     unified: bool,
     controllers: Vec<Controller>,
+    /// Whether it has nothing that is limited here, and is worth being seen.
+    shown: bool,
     /// The group of this process, below `place`.
     own: PathBuf,
 }
@@ -44,6 +64,7 @@ struct Mounted {
 impl Hierarchy {
     pub(super) fn new(folder: PathBuf, unified: bool, controllers: &[Controller]) -> Self {
         Self {
+            name: folder.file_name().unwrap_or_default().to_owned(),
             folder,
             unified,
             swap: false,
@@ -91,17 +112,24 @@ fn enabling(controllers: &[Controller]) -> String {
 }
 
 /// The hierarchies of this machine that this process may use.
-pub(super) fn find() -> Vec<Hierarchy> {
+pub(super) fn find() -> Found {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let mounted = parse(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
-    let usable = |mounted: &Mounted| {
-        if mounted.unified {
-            unified(mounted)
-        } else {
-            divided(mounted)
+    let mut found = Found::default();
+    for mounted in parse(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup")) {
+        let name = mounted.place.file_name().unwrap_or_default().to_owned();
+        if mounted.shown {
+            found.shown.push((name, mounted.place.join(&mounted.own)));
+            continue;
         }
-    };
-    mounted.iter().filter_map(usable).collect()
+        let usable = if mounted.unified {
+            unified(&mounted)
+        } else {
+            divided(&mounted)
+        };
+        let named = usable.map(|hierarchy| Hierarchy { name, ..hierarchy });
+        found.hierarchies.extend(named);
+    }
+    found
 }
 
 /// Below our own group, so that what limits us limits containers, too.
@@ -188,7 +216,8 @@ fn parse(mountinfo: &str, own: &str) -> Vec<Mounted> {
             .filter(|(_, name)| has(name))
             .map(|(controller, _)| *controller)
             .collect();
-        if !unified && controllers.is_empty() {
+        let shown = !unified && controllers.is_empty() && has(PROCESSORS);
+        if !unified && controllers.is_empty() && !shown {
             continue;
         }
         let ours = own.lines().find_map(|line| {
@@ -212,6 +241,7 @@ fn parse(mountinfo: &str, own: &str) -> Vec<Mounted> {
                 place,
                 unified,
                 controllers,
+                shown,
                 own,
             });
         }
@@ -230,14 +260,17 @@ mod tests {
 26 25 0:23 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 cgroup2 rw
 27 25 0:24 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory
 28 25 0:25 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
+30 25 0:27 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset
 29 25 0:26 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd
 nonsense";
-        let own = "4:memory:/a/b\n3:cpu,cpuacct:/\n1:name=systemd:/x\n0::/user.slice\n";
+        let own =
+            "5:cpuset:/c\n4:memory:/a/b\n3:cpu,cpuacct:/\n1:name=systemd:/x\n0::/user.slice\n";
         let found = parse(mountinfo, own);
         let mounted = |place: &str, unified, controllers: &[Controller], own: &str| Mounted {
             place: place.into(),
             unified,
             controllers: controllers.to_vec(),
+            shown: place.ends_with("cpuset"),
             own: own.into(),
         };
         assert_eq!(
@@ -248,9 +281,10 @@ nonsense";
                 mounted(
                     "/sys/fs/cgroup/cpu,cpuacct",
                     false,
-                    &[Controller::Processor],
+                    &[Controller::Processor, Controller::Usage],
                     ""
                 ),
+                mounted("/sys/fs/cgroup/cpuset", false, &[], "c"),
             ]
         );
     }

@@ -81,6 +81,36 @@ fn who_wants_more_of_the_processor_is_held_back() {
     );
 }
 
+/// Runtimes of languages size themselves by it.
+#[test]
+fn a_container_sees_its_limits_and_cannot_change_them() {
+    as_everybody(
+        "resources::a_container_sees_its_limits_and_cannot_change_them",
+        async |stage| {
+            let script = "cd /sys/fs/cgroup; \
+                cat memory/memory.limit_in_bytes memory.max 2>/dev/null; \
+                cat cpu/cpu.cfs_quota_us cpu.max 2>/dev/null | cut -d' ' -f1; \
+                for file in memory/memory.limit_in_bytes memory.max cpu/cgroup.procs cgroup.procs new; do \
+                    { echo 1 > $file; } 2>/dev/null && echo $file was written to; done; \
+                grep -cvE ':/$' /proc/self/cgroup";
+            let mut container = stage.shell(script);
+            container.limits = Limits {
+                memory: Some(64 << 20),
+                processor: Some(500),
+                ..Limits::default()
+            };
+            let outcome = stage.outcome(container).await;
+            let limited = [Lack::Memory, Lack::Processor].map(|lack| !lacks(&stage, lack));
+            match limited {
+                [true, true] => assert_eq!(outcome.out, "67108864\n50000\n0\n"),
+                // Nothing of the machine's own groups, either.
+                [false, false] => assert!(!outcome.out.contains("was written"), "{outcome:?}"),
+                _ => {}
+            }
+        },
+    );
+}
+
 #[test]
 fn resource_limits_and_willingness_to_die_are_clamped() {
     as_everybody(

@@ -237,8 +237,14 @@ fn read_only(target: &Path) -> Outcome<()> {
     if !target.exists() {
         return Ok(());
     }
+    let attributes = libc::MOUNT_ATTR_RDONLY | QUIET;
+    // What is a mount already needs no other over it: whoever reads the list of mounts finds each thing once.
+    let opened = openat(CWD, target, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let itself = opened.at(Step::Mount, target.display())?;
+    if system::set_attributes(itself.as_fd(), attributes).is_ok() {
+        return Ok(());
+    }
     let tree = clone(target).at(Step::Mount, target.display())?;
-    system::set_attributes(tree.as_fd(), libc::MOUNT_ATTR_RDONLY | QUIET)
-        .at(Step::Mount, target.display())?;
+    system::set_attributes(tree.as_fd(), attributes).at(Step::Mount, target.display())?;
     move_to(&tree, target)
 }
