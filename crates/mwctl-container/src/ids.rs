@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::subordinate::Range;
+
 /// How many ids containers get: those that images use, `nobody` included.
 const COUNT: u32 = 65_536;
 
@@ -51,13 +53,12 @@ pub enum Ids {
 pub(crate) struct Seen {
     pub(crate) user: u32,
     pub(crate) group: u32,
-    pub(crate) user_name: Option<String>,
     /// `/proc/self/uid_map`.
     pub(crate) map: String,
-    /// `/etc/subuid`.
-    pub(crate) subuid: String,
-    /// `/etc/subgid`.
-    pub(crate) subgid: String,
+    /// What is set aside for the user, as users.
+    pub(crate) users: Option<Range>,
+    /// As groups.
+    pub(crate) groups: Option<Range>,
     /// Whether `newuidmap` and `newgidmap` are there.
     pub(crate) has_helpers: bool,
 }
@@ -119,29 +120,23 @@ pub(crate) fn choose(seen: &Seen) -> (Ids, Option<Lack>) {
         return (Ids::Inherited, lack);
     }
     if seen.user == 0 {
-        let range = match subordinate(&seen.subuid, "root", 0) {
-            Some((first, count)) if count >= COUNT => (first, COUNT),
-            _ => (UNUSED, COUNT),
-        };
-        let (first, count) = range;
+        let enough = seen.users.filter(|range| range.count >= COUNT);
+        let first = enough.map_or(UNUSED, |range| range.first);
+        let count = COUNT;
         return (Ids::Range { first, count }, None);
     }
     if !seen.has_helpers {
         return (single, Some(Lack::Users { helpers: true }));
     }
-    let name = seen.user_name.as_deref().unwrap_or_default();
-    let ranges =
-        subordinate(&seen.subuid, name, seen.user).zip(subordinate(&seen.subgid, name, seen.user));
-    let Some(((first, users), (first_group, groups))) = ranges else {
+    let Some((users, groups)) = seen.users.zip(seen.groups) else {
         return (single, Some(Lack::Users { helpers: false }));
     };
-    let count = users.min(groups).min(COUNT - 1);
     let ids = Ids::Subordinate {
         user: seen.user,
         group: seen.group,
-        first,
-        first_group,
-        count,
+        first: users.first,
+        first_group: groups.first,
+        count: users.count.min(groups.count).min(COUNT - 1),
     };
     (ids, None)
 }
@@ -158,102 +153,69 @@ fn ids_in(map: &str) -> u64 {
     counts.sum()
 }
 
-/// The first line for the user, by name or number, with its start and count (`subuid(5)`).
-fn subordinate(text: &str, name: &str, number: u32) -> Option<(u32, u32)> {
-    let number = number.to_string();
-    text.lines().find_map(|line| {
-        let fields: Vec<&str> = line.trim().split(':').collect();
-        let [who, first, count] = fields[..] else {
-            return None;
-        };
-        let ours = (!name.is_empty() && who == name) || who == number;
-        let range: (u32, u32) = (first.parse().ok()?, count.parse().ok()?);
-        (ours && range.0 > 0 && range.1 > 0 && range.0.checked_add(range.1).is_some())
-            .then_some(range)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const WHOLE: &str = "         0          0 4294967295\n";
 
-    fn root(map: &str, subuid: &str) -> (Ids, Option<Lack>) {
+    fn range(first: u32, count: u32) -> Option<Range> {
+        Some(Range { first, count })
+    }
+
+    fn root(map: &str, users: Option<Range>) -> (Ids, Option<Lack>) {
         choose(&Seen {
             map: map.to_owned(),
-            subuid: subuid.to_owned(),
+            users,
             ..Seen::default()
         })
     }
 
-    fn user(users: &str, groups: &str, has_helpers: bool) -> (Ids, Option<Lack>) {
+    fn user(users: Option<Range>, groups: Option<Range>, has_helpers: bool) -> (Ids, Option<Lack>) {
         choose(&Seen {
             user: 1000,
             group: 1001,
-            user_name: Some("ann".to_owned()),
             map: WHOLE.to_owned(),
-            subuid: users.to_owned(),
-            subgid: groups.to_owned(),
+            users,
+            groups,
             has_helpers,
         })
     }
 
     #[test]
     fn root_gives_a_range_that_nobody_has() {
-        assert_eq!(
-            root(WHOLE, ""),
-            (
-                Ids::Range {
-                    first: UNUSED,
-                    count: COUNT
-                },
-                None
-            )
-        );
-        assert_eq!(
-            root(WHOLE, "root:500000:65536"),
-            (
-                Ids::Range {
-                    first: 500_000,
-                    count: COUNT
-                },
-                None
-            )
-        );
-        assert_eq!(
-            root(WHOLE, "root:500000:10"),
-            (
-                Ids::Range {
-                    first: UNUSED,
-                    count: COUNT
-                },
-                None
-            )
-        );
+        for (users, first) in [
+            (None, UNUSED),
+            (range(500_000, COUNT), 500_000),
+            (range(500_000, 10), UNUSED),
+        ] {
+            let count = COUNT;
+            assert_eq!(root(WHOLE, users), (Ids::Range { first, count }, None));
+        }
     }
 
     #[test]
     fn root_of_a_user_namespace_shares_it() {
-        assert_eq!(root("0 100000 65536", ""), (Ids::Inherited, None));
-        assert_eq!(root("0 1000 1\n1 100000 65536", ""), (Ids::Inherited, None));
+        assert_eq!(root("0 100000 65536", None), (Ids::Inherited, None));
+        let two = root("0 1000 1\n1 100000 65536", None);
+        assert_eq!(two, (Ids::Inherited, None));
         let lack = Some(Lack::Users { helpers: false });
-        assert_eq!(root("0 1000 1", ""), (Ids::Inherited, lack));
+        assert_eq!(root("0 1000 1", None), (Ids::Inherited, lack));
     }
 
     #[test]
     fn a_user_gives_itself_and_its_subordinates() {
-        let ids = Ids::Subordinate {
+        let ids = |count| Ids::Subordinate {
             user: 1000,
             group: 1001,
             first: 100_000,
             first_group: 200_000,
-            count: 65_535,
+            count,
         };
-        assert_eq!(
-            user("bob:1:2\nann:100000:65536", "1000:200000:65536", true),
-            (ids, None)
-        );
+        let users = range(100_000, 65_536);
+        let given = user(users, range(200_000, 65_536), true);
+        assert_eq!(given, (ids(65_535), None));
+        assert_eq!(user(users, range(200_000, 7), true), (ids(7), None));
     }
 
     #[test]
@@ -263,11 +225,9 @@ mod tests {
             group: 1001,
         };
         let lacks = |helpers| Some(Lack::Users { helpers });
-        assert_eq!(user("ann:100000:65536", "", true), (single, lacks(false)));
-        assert_eq!(user("ann:x:65536", "ann:1:1", true), (single, lacks(false)));
-        assert_eq!(
-            user("ann:100000:65536", "ann:100000:65536", false),
-            (single, lacks(true))
-        );
+        let there = range(100_000, 65_536);
+        assert_eq!(user(there, None, true), (single, lacks(false)));
+        assert_eq!(user(None, there, true), (single, lacks(false)));
+        assert_eq!(user(there, there, false), (single, lacks(true)));
     }
 }

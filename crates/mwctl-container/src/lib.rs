@@ -29,6 +29,7 @@ mod lower;
 mod maps;
 mod running;
 mod runtime;
+pub mod subordinate;
 mod system;
 pub mod tree;
 mod zygote;

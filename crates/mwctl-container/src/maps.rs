@@ -6,31 +6,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::ids::{Ids, Seen};
+use crate::subordinate::User;
 
 /// Where the programs are that map ids for ordinary users. They need privileges, so that the search path isn't asked.
 const PLACES: [&str; 3] = ["/usr/bin", "/bin", "/usr/local/bin"];
 
 pub(crate) fn look() -> Seen {
     let user = rustix::process::geteuid().as_raw();
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let known = User::look(user);
     Seen {
         user,
         group: rustix::process::getegid().as_raw(),
-        user_name: name_of(user, &read("/etc/passwd")),
-        map: read("/proc/self/uid_map"),
-        subuid: read("/etc/subuid"),
-        subgid: read("/etc/subgid"),
+        map: fs::read_to_string("/proc/self/uid_map").unwrap_or_default(),
+        users: known.users,
+        groups: known.groups,
         has_helpers: program("newuidmap").is_some() && program("newgidmap").is_some(),
     }
-}
-
-fn name_of(user: u32, passwd: &str) -> Option<String> {
-    let user = user.to_string();
-    passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == user).then(|| name.to_owned())
-    })
 }
 
 fn program(name: &str) -> Option<PathBuf> {
@@ -85,16 +76,4 @@ fn helper(name: &str, pid: u32, own: u32, first: u32, count: u32) -> io::Result<
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(io::Error::other(format!("`{name}` says: {}", said.trim())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_has_the_name_that_the_file_gives() {
-        let passwd = "root:x:0:0::/:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nbroken\n";
-        assert_eq!(name_of(1000, passwd).as_deref(), Some("ann"));
-        assert_eq!(name_of(7, passwd), None);
-    }
 }

@@ -6,21 +6,22 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mwctl_container::subordinate::User;
 use mwctl_core::doctor::{Cgroup, Machine};
 
 use crate::command::find_program;
 
 /// Reads what is known of this machine. What can't be read is left unknown.
 pub fn read(path: &OsStr, images: &Path) -> Machine {
-    let root = rustix::process::geteuid().is_root();
-    let user = user();
+    let id = rustix::process::geteuid();
+    let user = User::look(id.as_raw());
     Machine {
-        root,
+        root: id.is_root(),
         kernel: text("/proc/sys/kernel/osrelease").unwrap_or_default(),
         max_user_namespaces: number("/proc/sys/user/max_user_namespaces"),
         unprivileged_userns_clone: switch("/proc/sys/kernel/unprivileged_userns_clone"),
         apparmor_restricts: switch("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
-        subordinate_ids: subordinate(&user, "/etc/subuid").min(subordinate(&user, "/etc/subgid")),
+        subordinate_ids: user.count().into(),
         id_map_programs: ["newuidmap", "newgidmap"]
             .iter()
             .all(|name| find_program(path, name).is_some()),
@@ -31,7 +32,7 @@ pub fn read(path: &OsStr, images: &Path) -> Machine {
         first_free_port: number("/proc/sys/net/ipv4/ip_unprivileged_port_start")
             .and_then(|port| u16::try_from(port).ok()),
         free_bytes: free(images),
-        user,
+        user: user.name.unwrap_or_else(|| id.as_raw().to_string()),
     }
 }
 
@@ -46,34 +47,6 @@ fn number(path: &str) -> Option<u64> {
 
 fn switch(path: &str) -> Option<bool> {
     number(path).map(|value| value != 0)
-}
-
-/// The user's name; the number where `/etc/passwd` doesn't know it.
-fn user() -> String {
-    let id = rustix::process::geteuid().as_raw().to_string();
-    let passwd = text("/etc/passwd").unwrap_or_default();
-    let own = passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == id).then(|| name.to_owned())
-    });
-    own.unwrap_or(id)
-}
-
-/// How many ids a file such as `/etc/subuid` gives to a user, named or by number; see subuid(5).
-fn subordinate(user: &str, file: &str) -> u64 {
-    let id = rustix::process::geteuid().as_raw().to_string();
-    count(&text(file).unwrap_or_default(), user, &id)
-}
-
-fn count(text: &str, user: &str, id: &str) -> u64 {
-    let counts = text.lines().filter_map(|line| {
-        let mut fields = line.trim().split(':');
-        let owner = fields.next()?;
-        let count = fields.nth(1)?.parse::<u64>().ok()?;
-        (owner == user || owner == id).then_some(count)
-    });
-    counts.sum()
 }
 
 /// Whether overlays are there: known to the kernel, or a module that it can load.
@@ -123,13 +96,6 @@ fn free(folder: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranges_of_a_user_are_added_up_by_name_and_by_number() {
-        let text = "ada:100000:65536\n1000:200000:10\nbob:300000:7\nada:broken\n";
-        assert_eq!(count(text, "ada", "1000"), 65_546);
-        assert_eq!(count(text, "eve", "1001"), 0);
-    }
 
     #[test]
     fn control_groups_are_told_apart_by_what_their_mount_shows() {

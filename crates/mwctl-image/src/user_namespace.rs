@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::process::{Child, Stdio};
 
+use mwctl_container::subordinate::{Range, User};
 use rustix::process::{Gid, Uid, getgid, getuid};
 use rustix::thread::{UnshareFlags, set_thread_res_gid, set_thread_res_uid, unshare_unsafe};
 
@@ -45,38 +46,6 @@ impl EnterError {
             Self::Map(_) => Vec::new(),
         }
     }
-}
-
-/// One range of a user, as `/etc/subuid` has it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Range {
-    first: u32,
-    count: u32,
-}
-
-/// The largest range of a user, who is named or numbered. Those who ask are `root` by name never.
-fn range(text: &str, name: &str, id: u32) -> Option<Range> {
-    let number = id.to_string();
-    let ranges = text.lines().filter_map(|line| {
-        let mut fields = line.trim().split(':');
-        let who = fields.next()?;
-        let range = Range {
-            first: fields.next()?.parse().ok()?,
-            count: fields.next()?.parse().ok()?,
-        };
-        ((who == name || who == number) && range.count > 0).then_some(range)
-    });
-    ranges.max_by_key(|range| range.count)
-}
-
-/// The name of a user in `/etc/passwd`.
-fn name_of(id: u32) -> Option<String> {
-    let text = fs::read_to_string("/etc/passwd").ok()?;
-    let number = id.to_string();
-    let line = text
-        .lines()
-        .find(|line| line.split(':').nth(2) == Some(&number))?;
-    Some(line.split(':').next()?.to_owned())
 }
 
 /// A program that maps ids, which waits until its input is closed: it must run outside of the
@@ -129,11 +98,8 @@ pub fn enter() -> Result<Entered, EnterError> {
         return Ok(Entered::Root);
     }
     let (uid, gid) = (uid.as_raw(), gid.as_raw());
-    let name = name_of(uid).unwrap_or_default();
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let users = range(&read("/etc/subuid"), &name, uid);
-    let groups = range(&read("/etc/subgid"), &name, uid);
-    let mappers = match (users, groups) {
+    let known = User::look(uid);
+    let mappers = match (known.users, known.groups) {
         (Some(users), Some(groups)) => mapper("newuidmap", uid, users)
             .and_then(|first| Ok((first, mapper("newgidmap", gid, groups)?)))
             .ok(),
@@ -171,21 +137,4 @@ fn unshare() -> Result<(), EnterError> {
     // SAFETY: only the user namespace is left; descriptors stay shared by all threads.
     unsafe { unshare_unsafe(UnshareFlags::NEWUSER) }
         .map_err(|error| EnterError::Forbidden(error.into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_is_a_users_by_name_or_number() {
-        let text = "other:1:2\nme:100000:65536\n1000:5:70000\nme:x:1\nme:1\n";
-        let largest = Range {
-            first: 5,
-            count: 70000,
-        };
-        assert_eq!(range(text, "me", 1000), Some(largest));
-        assert_eq!(range(text, "me", 7).map(|range| range.first), Some(100_000));
-        assert_eq!(range(text, "nobody", 65534), None);
-    }
 }
