@@ -21,7 +21,7 @@ use super::decide::{Effect, Event, Failure, Notice, until};
 use super::live::Live;
 use super::sandbox::{self, Sandbox};
 use super::state::{self, Finish, Run, State};
-use super::{hooks, security, status, stop, written};
+use super::{hooks, message, security, status, stop, written};
 
 /// When the cluster is asked again after it hasn't answered.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -89,10 +89,16 @@ pub(crate) async fn run(
         for effect in effects {
             actor.carry_out(effect);
         }
+        let tokens = actor.sandbox.as_ref().map(|sandbox| &sandbox.tokens);
+        if tokens.is_some_and(|tokens| tokens.are_due(Timestamp::now())) {
+            actor.refresh_volumes();
+        }
         let late = !actor.gone && actor.write_status().await.is_err();
         if actor.gone && actor.is_over() {
             return;
         }
+        let renewal = actor.sandbox.as_ref().and_then(|it| it.tokens.next());
+        let wake = wake.into_iter().chain(renewal).min();
         let wake = wake.map(|at| until(at, Timestamp::now()));
         let next = wake.into_iter().chain(late.then_some(AGAIN)).min();
         tokio::select! {
@@ -301,6 +307,7 @@ impl Actor {
         image: Image,
     ) {
         let (context, uid, container) = (self.context.clone(), self.uid(), container.to_owned());
+        let pod = self.pod.clone();
         let started = Timestamp::now();
         self.tasks.spawn(async move {
             let end = live.running.ended().await;
@@ -309,7 +316,11 @@ impl Actor {
             // Only what the container gave its output to could hold it open for longer.
             drop(timeout(REST, rest).await);
             context.remove(&uid, &container);
-            let finish = finish(&live.running, id.clone(), end, started, finished);
+            let mut finish = finish(&live.running, id.clone(), end, started, finished);
+            if let Some(spec) = state::container(&pod, &container) {
+                let failed = finish.code != 0;
+                finish.message = message::take(&pod, spec, live.log.path(), failed).await;
+            }
             drop((live, image));
             if let Err(error) = context.runtime.remove(&id).await {
                 tracing::debug!(id, "what a container wrote stays: {error}");
@@ -326,7 +337,8 @@ impl Actor {
         self.tasks.spawn(async move {
             let around = sandbox::surroundings(&context, sandbox.address);
             let brought = async {
-                sandbox::bring(&context, &sandbox::plan(&context, &pod, &around).await?).await
+                let planned = sandbox::plan(&context, &pod, &sandbox.tokens, &around).await?;
+                sandbox::show(&context, planned.values()).await
             };
             if let Err(message) = brought.await {
                 context

@@ -18,6 +18,7 @@ use super::describe::{self, HOSTS};
 use super::environment::{self, Variables};
 use super::hooks;
 use super::live::{self, Live};
+use super::message;
 use super::sandbox::{Sandbox, surroundings};
 use super::sources::{Needs, Sources};
 use super::written;
@@ -65,8 +66,6 @@ pub(crate) async fn begin(
         // Whatever users this machine has are none of the container's.
         files.extend(["passwd", "group"].map(str::to_owned));
     }
-    let described = describe::describe(pod, spec, &image, &variables, &sandbox.planned, &files)
-        .map_err(failure("CreateContainerConfigError"))?;
     let create = |error: &dyn std::fmt::Display| failure("CreateContainerError")(error.to_string());
     let metadata = &pod.metadata;
     let folder = log::folder(
@@ -76,6 +75,17 @@ pub(crate) async fn begin(
         metadata.uid.as_deref().unwrap_or_default(),
         &spec.name,
     );
+    let message = message::file(&log::file(&folder, attempt));
+    let described = describe::describe(
+        pod,
+        spec,
+        &image,
+        &variables,
+        &sandbox.planned,
+        &files,
+        &message,
+    )
+    .map_err(failure("CreateContainerConfigError"))?;
     let log = Arc::new(Log::create(&folder, attempt).map_err(|error| create(&error))?);
     let terminal = spec.tty == Some(true);
     let (streams, ends) =
@@ -84,6 +94,7 @@ pub(crate) async fn begin(
     let mut root = image.root.clone();
     root.read_only |= described.read_only_root;
     written::give(&context.options, &id, &mut root).map_err(|error| create(&error))?;
+    message::make(&message).map_err(|error| create(&error))?;
     let container = Container {
         root,
         mounts: described.mounts,
@@ -103,6 +114,7 @@ pub(crate) async fn begin(
         Ok(running) => running,
         Err(error) => {
             written::take(context, &id).await;
+            message::remove(&message);
             return Err(run_failure(&error));
         }
     };

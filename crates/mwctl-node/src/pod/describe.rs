@@ -10,6 +10,7 @@ use crate::images::Image;
 use crate::quantity;
 
 use super::environment::Variables;
+use super::message;
 use super::security::{Privileges, privileges};
 use super::volumes::{self, Planned};
 
@@ -38,6 +39,7 @@ pub(crate) fn describe(
     variables: &Variables,
     planned: &BTreeMap<String, Planned>,
     configuration: &[String],
+    message: &Path,
 ) -> Result<Described, String> {
     let may = privileges(pod, container, &image.config.user)?;
     let read_only_root = may.read_only_root;
@@ -51,7 +53,11 @@ pub(crate) fn describe(
             &format!("/etc/{name}"),
         ));
     }
-    mounts.extend(mounts_of(container, variables, planned)?);
+    let mut own = mounts_of(container, variables, planned)?;
+    own.push(message::mount(container, message));
+    // What is mounted within another one's place comes after it, in whichever order they are written.
+    own.sort_by_key(|mount| mount.target.components().count());
+    mounts.extend(own);
     Ok(Described {
         process: process(container, image, variables, may)?,
         mounts,
@@ -108,11 +114,8 @@ fn mounts_of(
             entry: Entry::Bind(bind),
         })
     };
-    let mounts = container.volume_mounts.iter().flatten().map(one);
-    let mut mounts = mounts.collect::<Result<Vec<Mount>, String>>()?;
-    // What is mounted within another one's place comes after it, in whichever order they are written.
-    mounts.sort_by_key(|mount| mount.target.components().count());
-    Ok(mounts)
+    let mounts = container.volume_mounts.iter().flatten();
+    mounts.map(one).collect()
 }
 
 /// Config maps, secrets and projections can't be written to.
@@ -253,6 +256,7 @@ mod tests {
             &variables,
             &planned,
             &[],
+            Path::new("/message"),
         )
     }
 
@@ -276,6 +280,7 @@ mod tests {
         let targets: Vec<_> = mounts
             .iter()
             .map(|mount| mount.target.to_str().unwrap())
+            .filter(|target| *target != "/dev/termination-log")
             .collect();
         assert!(
             targets.ends_with(&["/data", "/etc/a", "/etc/a/b"]),
@@ -296,19 +301,26 @@ mod tests {
             read_only: true,
             below: Some("x1".into()),
         };
-        assert_eq!(
-            mounts.last().unwrap(),
-            &Mount {
-                target: "/data".into(),
-                entry: Entry::Bind(bind)
-            }
-        );
+        let mount = Mount {
+            target: "/data".into(),
+            entry: Entry::Bind(bind),
+        };
+        assert!(mounts.contains(&mount), "{mounts:?}");
         for wrong in ["..", "a/../..", "/x"] {
             let mount = json!({"name": "v", "mountPath": "/data", "subPath": wrong});
             described(json!({"name": "c", "volumeMounts": [mount]})).unwrap_err();
         }
         described(json!({"name": "c", "volumeMounts": [{"name": "none", "mountPath": "/data"}]}))
             .unwrap_err();
+    }
+
+    #[test]
+    fn the_file_of_a_message_lies_in_the_volume_around_it() {
+        let mount = json!({"name": "v", "mountPath": "/data/deep"});
+        let container = json!({"name": "c", "volumeMounts": [mount], "terminationMessagePath": "/data/deep/end"});
+        let mounts = described(container).unwrap().mounts;
+        let last = mounts.iter().rev().take(2).map(|mount| &*mount.target);
+        assert!(last.eq([Path::new("/data/deep/end"), Path::new("/data/deep")]));
     }
 
     #[test]

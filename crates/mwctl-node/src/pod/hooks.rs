@@ -12,13 +12,13 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use mwctl_container::{End, Process, Streams};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
 use crate::attachment::Through;
 use crate::context::Context;
 
 use super::live::{self, Bound, Live};
-use super::probes;
+use super::{probes, tls};
 
 /// How much of what a probe writes is told.
 const TOLD: usize = 1024;
@@ -114,13 +114,20 @@ async fn get(
     container: &Container,
     action: &HTTPGetAction,
 ) -> Result<(), String> {
-    if action.scheme.as_deref() == Some("HTTPS") {
-        return Err(
-            "this node can't ask over HTTPS; use HTTP, a TCP socket or a command".to_owned(),
-        );
-    }
     let port = port(container, &action.port)?;
     let stream = reach(context, pod, action.host.as_deref(), port).await?;
+    if action.scheme.as_deref() == Some("HTTPS") {
+        ask(tls::over(stream).await?, action, port).await
+    } else {
+        ask(stream, action, port).await
+    }
+}
+
+async fn ask(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    action: &HTTPGetAction,
+    port: u16,
+) -> Result<(), String> {
     let (mut client, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(text)?;

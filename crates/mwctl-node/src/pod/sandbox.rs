@@ -8,11 +8,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use k8s_openapi::api::authentication::v1::BoundObjectReference;
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
-use kube::Api;
-use kube::api::PostParams;
+use k8s_openapi::api::core::v1::Pod;
 use mwctl_container::{Container, File, Join, Running, Shared, Volume, host, tree};
 
 use crate::context::Context;
@@ -20,8 +16,10 @@ use crate::context::Context;
 use super::decide::Failure;
 use super::describe::{CONFIGURATION, HOSTS, SHARED_MEMORY};
 use super::fields::Surroundings;
+use super::owners;
 use super::sources::{Needs, Sources};
-use super::volumes::{self, Expected, Given, Planned, TokenNeed};
+use super::tokens::Tokens;
+use super::volumes::{self, Expected, Given, Planned};
 
 /// How much shared memory the containers of a pod have together, as in every container runtime.
 const SHARED: u64 = 64 << 20;
@@ -32,6 +30,7 @@ pub(crate) struct Sandbox {
     pub(crate) address: Option<Ipv4Addr>,
     pub(crate) join: Join,
     pub(crate) planned: BTreeMap<String, Planned>,
+    pub(crate) tokens: Arc<Tokens>,
     /// The first process, where the containers share theirs.
     pause: Option<Running>,
 }
@@ -101,10 +100,11 @@ pub(crate) async fn prepare(context: &Context, pod: &Pod) -> Result<Sandbox, Fai
             .map_err(|error| no_sandbox(&error))?;
     }
     let around = surroundings(context, attached.address);
-    let planned = plan(context, pod, &around)
+    let tokens = Arc::new(Tokens::default());
+    let planned = plan(context, pod, &tokens, &around)
         .await
         .map_err(failed("FailedMount"))?;
-    bring(context, &planned)
+    make(context, &planned)
         .await
         .map_err(failed("FailedMount"))?;
     let one_tree = pod
@@ -135,6 +135,7 @@ pub(crate) async fn prepare(context: &Context, pod: &Pod) -> Result<Sandbox, Fai
         address: attached.address,
         join,
         planned,
+        tokens,
         pause,
     })
 }
@@ -172,6 +173,7 @@ fn file(name: &str, text: String) -> File {
 pub(crate) async fn plan(
     context: &Context,
     pod: &Pod,
+    tokens: &Tokens,
     around: &Surroundings,
 ) -> Result<BTreeMap<String, Planned>, String> {
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
@@ -179,13 +181,8 @@ pub(crate) async fn plan(
     let sources = Sources::fetch(&context.client, namespace, &needs)
         .await
         .map_err(|error| error.to_string())?;
-    let mut tokens = BTreeMap::new();
-    for need in volumes::tokens(pod) {
-        let token = token(context, pod, &need)
-            .await
-            .map_err(|error| error.to_string())?;
-        tokens.insert(need, token);
-    }
+    let tokens = tokens.fetch(&context.client, pod).await;
+    let tokens = tokens.map_err(|error| error.to_string())?;
     let given = Given {
         sources: &sources,
         tokens: &tokens,
@@ -196,51 +193,26 @@ pub(crate) async fn plan(
     volumes::plan(pod, &given)
 }
 
-async fn token(context: &Context, pod: &Pod, need: &TokenNeed) -> Result<String, kube::Error> {
-    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-    let accounts: Api<ServiceAccount> = Api::namespaced(context.client.clone(), namespace);
-    let account = pod
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.service_account_name.clone());
-    let bound = BoundObjectReference {
-        api_version: Some("v1".to_owned()),
-        kind: Some("Pod".to_owned()),
-        name: pod.metadata.name.clone(),
-        uid: pod.metadata.uid.clone(),
-    };
-    let spec = TokenRequestSpec {
-        audiences: need.audience.clone().into_iter().collect(),
-        bound_object_ref: Some(bound),
-        expiration_seconds: Some(need.seconds),
-    };
-    let request = TokenRequest {
-        spec,
-        ..TokenRequest::default()
-    };
-    let name = account
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "default".to_owned());
-    let answer = accounts
-        .create_token_request(&name, &PostParams::default(), &request)
-        .await?;
-    Ok(answer.status.map(|status| status.token).unwrap_or_default())
+/// Makes the volumes in memory, or brings their files to what was planned.
+pub(crate) async fn show(
+    context: &Context,
+    planned: impl Iterator<Item = &Planned>,
+) -> Result<(), String> {
+    for planned in planned {
+        if let Planned::Memory(volume) = planned {
+            let made = context.runtime.volume(volume.clone()).await;
+            made.map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(())
 }
 
-/// Makes the volumes, or brings their files to what was planned.
-pub(crate) async fn bring(
-    context: &Context,
-    planned: &BTreeMap<String, Planned>,
-) -> Result<(), String> {
+/// Makes all volumes.
+async fn make(context: &Context, planned: &BTreeMap<String, Planned>) -> Result<(), String> {
+    show(context, planned.values()).await?;
     for (name, planned) in planned {
         match planned {
-            Planned::Memory(volume) => {
-                context
-                    .runtime
-                    .volume(volume.clone())
-                    .await
-                    .map_err(|error| error.to_string())?;
-            }
+            Planned::Memory(_) => {}
             Planned::Disk { path, group } => {
                 let failed = |why| format!("MountVolume.SetUp failed for volume {name:?} : {why}");
                 make_empty(path, *group).map_err(failed)?;
@@ -248,7 +220,13 @@ pub(crate) async fn bring(
             Planned::Host { path, expected } => {
                 let failed =
                     |why| format!("MountVolume.SetUp failed for volume {name:?} : hostPath {why}");
-                check(path, *expected, &context.options.mountable).map_err(failed)?;
+                let (path, expected) = (path.clone(), *expected);
+                let allowed = context.options.mountable.clone();
+                // A claim may hold many files.
+                let checked =
+                    tokio::task::spawn_blocking(move || check(&path, expected, &allowed)).await;
+                let checked = checked.map_err(|error| error.to_string())?;
+                checked.map_err(failed)?;
             }
         }
     }
@@ -273,7 +251,7 @@ fn check(path: &Path, expected: Expected, allowed: &[PathBuf]) -> Result<(), Str
     let made = match expected {
         Expected::Directory { make: true } => fs::create_dir_all(path),
         // For everybody, as minikube's and other provisioners of folders have it: no other user of this machine gets there.
-        Expected::Claim => make_empty(path, None),
+        Expected::Claim { .. } => make_empty(path, None),
         Expected::File { make: true } => fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -297,11 +275,14 @@ fn check(path: &Path, expected: Expected, allowed: &[PathBuf]) -> Result<(), Str
     let found = fs::metadata(&real).map_err(|error| wrong(&error.to_string()))?;
     let is_socket = std::os::unix::fs::FileTypeExt::is_socket(&found.file_type());
     match expected {
-        Expected::Directory { .. } | Expected::Claim if !found.is_dir() => {
+        Expected::Directory { .. } | Expected::Claim { .. } if !found.is_dir() => {
             Err(wrong("is not a directory"))
         }
         Expected::File { .. } if !found.is_file() => Err(wrong("is not a file")),
         Expected::Socket if !is_socket => Err(wrong("is not a socket")),
+        Expected::Claim { group: Some(group) } => {
+            owners::give(&real, group).map_err(|error| wrong(&error.to_string()))
+        }
         _ => Ok(()),
     }
 }
@@ -366,7 +347,7 @@ mod tests {
         check(&at("file"), Expected::File { make: true }, &allowed).unwrap();
         check(&at("file"), Expected::Directory { make: false }, &allowed).unwrap_err();
         check(&at("file"), Expected::Socket, &allowed).unwrap_err();
-        check(&at("claim"), Expected::Claim, &allowed).unwrap();
+        check(&at("claim"), Expected::Claim { group: None }, &allowed).unwrap();
         let mode = fs::metadata(at("claim")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o777);
     }

@@ -11,6 +11,7 @@ use mwctl_container::{File, Source, Volume};
 use crate::quantity;
 
 use super::fields::{self, Surroundings};
+use super::owners::Group;
 use super::sources::Sources;
 
 /// A volume as this node has it.
@@ -36,7 +37,9 @@ pub(crate) enum Expected {
     },
     Socket,
     /// The folder of a claim, made when it is first mounted, whose users the pods that claim it choose.
-    Claim,
+    Claim {
+        group: Option<Group>,
+    },
 }
 
 /// A token that a volume wants.
@@ -191,13 +194,26 @@ fn plan_one(
             format!("persistentvolumeclaim {claim:?} isn't bound to a volume of this machine")
         })?;
         let path = allowed(folder, given.allowed)?;
-        let expected = Expected::Claim;
+        let group = group.map(|number| Group {
+            number,
+            trusts_root: trusts_root(pod),
+        });
+        let expected = Expected::Claim { group };
         return Ok(Planned::Host { path, expected });
     }
     if let Some(it) = &volume.host_path {
         return of_host(&it.path, it.type_.as_deref(), given.allowed);
     }
     Err("this node has no volumes of that kind; it has emptyDir, configMap, secret, downwardAPI, projected, persistentVolumeClaim and hostPath".to_owned())
+}
+
+fn trusts_root(pod: &Pod) -> bool {
+    let context = pod
+        .spec
+        .as_ref()
+        .and_then(|it| it.security_context.as_ref());
+    let policy = context.and_then(|it| it.fs_group_change_policy.as_deref());
+    policy == Some("OnRootMismatch")
 }
 
 fn of_projection(
@@ -491,7 +507,7 @@ mod tests {
     #[test]
     fn a_claim_is_the_folder_it_is_bound_to() {
         let claim = |name: &str| planned(json!({"persistentVolumeClaim": {"claimName": name}}));
-        let expected = Expected::Claim;
+        let expected = Expected::Claim { group: None };
         let path = "/srv/code/claim".into();
         assert_eq!(claim("c").unwrap(), Planned::Host { path, expected });
         assert!(claim("other").unwrap_err().contains("isn't bound"));

@@ -118,9 +118,8 @@ async fn allowed_folders_of_the_machine_are_mounted() {
     assert_eq!(std::fs::read_to_string(path.join("file")).unwrap(), "new\n");
 }
 
-#[tokio::test]
-async fn a_claim_keeps_what_one_pod_wrote_for_the_next() {
-    let stage = Stage::new().await;
+/// A claim `c` that is bound to a folder of this machine.
+async fn claim(stage: &Stage) {
     let folder = stage.folder.path().join("mountable/claimed");
     let volumes: Api<PersistentVolume> = Api::all(stage.client.clone());
     let volume = json!({"metadata": {"name": "v"}, "spec": {"capacity": {"storage": "1Gi"},
@@ -136,20 +135,39 @@ async fn a_claim_keeps_what_one_pod_wrote_for_the_next() {
         "storageClassName": "none", "resources": {"requests": {"storage": "1Gi"}}}});
     let claim = serde_json::from_value(claim).unwrap();
     claims.create(&PostParams::default(), &claim).await.unwrap();
-    for (name, script) in [
-        ("writer", "echo kept > /data/file"),
-        ("reader", "cat /data/file"),
-    ] {
-        let mut container = shell("main", script);
-        container["volumeMounts"] = json!([{"name": "d", "mountPath": "/data"}]);
-        let volumes = json!([{"name": "d", "persistentVolumeClaim": {"claimName": "c"}}]);
-        let spec = json!({"restartPolicy": "Never", "containers": [container], "volumes": volumes});
-        stage.create(name, spec).await;
-        let pod = stage.phase(name, "Succeeded").await;
-        if name == "reader" {
-            assert_eq!(stage.log(&pod).await, "kept\n");
-        }
-    }
+}
+
+/// A pod that runs a script where the claim is.
+async fn with_claim(stage: &Stage, name: &str, script: &str, security: Value) -> String {
+    let mut container = shell("main", script);
+    container["volumeMounts"] = json!([{"name": "d", "mountPath": "/data"}]);
+    let volumes = json!([{"name": "d", "persistentVolumeClaim": {"claimName": "c"}}]);
+    let spec = json!({"restartPolicy": "Never", "containers": [container], "volumes": volumes,
+        "securityContext": security});
+    stage.create(name, spec).await;
+    let pod = stage.phase(name, "Succeeded").await;
+    stage.log(&pod).await
+}
+
+#[tokio::test]
+async fn a_claim_keeps_what_one_pod_wrote_for_the_next() {
+    let stage = Stage::new().await;
+    claim(&stage).await;
+    with_claim(&stage, "writer", "echo kept > /data/file", json!({})).await;
+    let read = with_claim(&stage, "reader", "cat /data/file", json!({})).await;
+    assert_eq!(read, "kept\n");
+}
+
+#[tokio::test]
+async fn what_a_claim_holds_is_given_to_the_group_of_the_pod() {
+    let stage = Stage::new().await;
+    claim(&stage).await;
+    let script = "umask 077; mkdir /data/below; echo kept | tee /data/file > /data/below/file";
+    with_claim(&stage, "writer", script, json!({})).await;
+    let script = "echo more >> /data/file; cat /data/file /data/below/file";
+    let somebody = json!({"runAsUser": 900, "runAsGroup": 901, "fsGroup": 902});
+    let read = with_claim(&stage, "reader", script, somebody).await;
+    assert_eq!(read, "kept\nmore\nkept\n");
 }
 
 #[tokio::test]

@@ -5,7 +5,10 @@
 
 mod configuration;
 mod lifecycle;
+mod messages;
 mod parts;
+mod probes;
 mod refusals;
 mod stage;
 mod streams;
+mod tokens;

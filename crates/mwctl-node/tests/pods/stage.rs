@@ -31,6 +31,11 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new() -> Self {
+        Self::whose_node_asks(|cluster| cluster).await
+    }
+
+    /// With what the node takes for the cluster.
+    pub(crate) async fn whose_node_asks(other: impl FnOnce(Client) -> Client) -> Self {
         let cluster = TestCluster::start().await.unwrap();
         let namespace = cluster.namespace().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -55,7 +60,7 @@ impl Stage {
         });
         there.await.unwrap();
         let node = Node::start(
-            client.clone(),
+            other(client.clone()),
             runtime.clone(),
             Arc::new(HostImage),
             networks,
