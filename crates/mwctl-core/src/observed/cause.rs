@@ -10,7 +10,9 @@ mod words;
 
 use serde::Serialize;
 
-use super::{ContainerState, Observed, ObservedContainer, ObservedPod, Progress, Warning};
+use super::{
+    ContainerState, Observed, ObservedContainer, ObservedPod, Progress, Termination, Warning,
+};
 use crate::manifest::{Form, workload_id};
 use crate::model::{Check, Condition, Service, Stack};
 
@@ -64,10 +66,7 @@ pub fn diagnose(
     let unready = || pods.iter().filter(|pod| !pod.ready);
     unready()
         .flat_map(|pod| &pod.containers)
-        .find_map(|container| {
-            let cause = of_container(service, container, &about_pods, last_lines)?;
-            Some(words::sharpened(stack, service, cause, last_lines))
-        })
+        .find_map(|container| of_container((stack, service), container, &about_pods, last_lines))
         .or_else(|| unready().find_map(|pod| unschedulable(service, pod)))
         .or_else(|| mount(service, &about_pods))
         .or_else(|| refused::cause(service, &pods, warnings))
@@ -104,16 +103,28 @@ pub fn waits_for(stack: &Stack, service: &Service, observed: &Observed) -> Optio
 }
 
 fn of_container(
-    service: &Service,
+    (stack, service): (&Stack, &Service),
     container: &ObservedContainer,
     warnings: &[&Warning],
     last_lines: &[String],
 ) -> Option<Cause> {
-    let ended = |termination| ended::cause(service, container, termination, warnings, last_lines);
+    let ended = |termination: &Termination| {
+        let cause = ended::cause(service, container, termination, warnings, last_lines)?;
+        // Who was killed for its memory was killed for its memory, whatever it said before.
+        if termination.reason == "OOMKilled" {
+            return Some(cause);
+        }
+        Some(words::sharpened(stack, service, cause, last_lines))
+    };
     match &container.state {
         ContainerState::Waiting { reason, message } => {
-            waiting::cause(service, container, reason, message)
-                .or_else(|| container.last_termination.as_ref().and_then(ended))
+            match waiting::cause(service, container, reason, message) {
+                Some(cause) if waiting::is_there(reason) => {
+                    Some(words::sharpened(stack, service, cause, &[]))
+                }
+                Some(cause) => Some(cause),
+                None => container.last_termination.as_ref().and_then(ended),
+            }
         }
         ContainerState::Terminated(termination) => ended(termination),
         // It was started again: how the last one ended says why it isn't ready.
@@ -184,7 +195,28 @@ fn mount(service: &Service, warnings: &[&Warning]) -> Option<Cause> {
         Some(key) => format!("a volume of `{name}` wants the key `{key}`, which isn't there"),
         None => format!("a volume of `{name}` can't be mounted"),
     };
-    Some(Cause::new(summary, format!("mwctl up {name}")).because([&warning.message]))
+    let hint = mended(service, missing(&warning.message));
+    Some(Cause::new(summary, hint).because([&warning.message]))
+}
+
+/// The object that isn't there, from `configmap "NAME" not found`.
+fn missing(message: &str) -> Option<&str> {
+    let before = message.split_once("\" not found")?.0;
+    before.rsplit_once('"').map(|(_, name)| name)
+}
+
+/// What to do about an object that a service refers to and that isn't there, or isn't whole: those that are the service's
+/// own `up` makes.
+fn mended(service: &Service, object: Option<&str>) -> String {
+    let name = &service.name;
+    match object {
+        Some(object) if !object.starts_with(&format!("{name}-")) => {
+            format!(
+                "make `{object}` whole, or correct what refers to it: `mwctl render {name}` shows it"
+            )
+        }
+        _ => format!("mwctl up {name}"),
+    }
 }
 
 /// The word behind `mark` in a message.

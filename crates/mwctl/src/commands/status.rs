@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use mwctl_core::manifest::Form;
-use mwctl_core::manifest::workload_id;
+use futures::future::join_all;
+use mwctl_core::manifest::{Form, workload_id};
 use mwctl_core::model::{Service, Stack};
 use mwctl_core::observed::{Cause, Observed, ObservedPod, Progress, diagnose, waits_for};
 use mwctl_engine::kube::logs::last_lines;
@@ -58,12 +58,12 @@ pub(super) async fn run(run: &Invocation, arguments: &Services) -> Result<Exit, 
     let deployed = deployed
         .filter(|service| observed.progress(&workload_id(stack, service)) != Progress::Missing);
     let mut urls = addresses::of(&cluster, stack, deployed).await;
-    let mut rows = Vec::new();
-    for service in shown {
-        let mut row = row(&cluster, stack, service, &observed).await;
-        row.urls = urls.remove(&service.name).unwrap_or_default();
-        rows.push(row);
-    }
+    // Side by side: each service that isn't ready has its log read.
+    let rows = shown.into_iter().map(|service| {
+        let urls = urls.remove(&service.name).unwrap_or_default();
+        row(&cluster, stack, service, &observed, urls)
+    });
+    let rows: Vec<Row> = join_all(rows).await;
     let healthy = rows.iter().all(|row| row.progress == Progress::Ready);
     let answer = Answer {
         stack: stack.name.to_string(),
@@ -79,7 +79,13 @@ pub(super) async fn run(run: &Invocation, arguments: &Services) -> Result<Exit, 
     })
 }
 
-async fn row(cluster: &Cluster, stack: &Stack, service: &Service, observed: &Observed) -> Row {
+async fn row(
+    cluster: &Cluster,
+    stack: &Stack,
+    service: &Service,
+    observed: &Observed,
+    urls: Vec<String>,
+) -> Row {
     let id = workload_id(stack, service);
     let pods: Vec<&ObservedPod> = observed
         .pods
@@ -112,7 +118,7 @@ async fn row(cluster: &Cluster, stack: &Stack, service: &Service, observed: &Obs
             .map(|c| c.restarts)
             .sum(),
         pods: pods.iter().map(|pod| pod.name.clone()).collect(),
-        urls: Vec::new(),
+        urls,
         cause,
     }
 }

@@ -402,6 +402,34 @@ fn a_process_that_does_not_answer_is_told_from_one_that_answers_wrongly() {
 }
 
 #[test]
+fn a_program_for_other_machines_is_known_by_the_node_that_can_not_start_it() {
+    let message = "exec: \"/srv/service/bin\": exec format error";
+    let mut ended = termination(128, "StartError");
+    message.clone_into(&mut ended.message);
+    for pod in [crashing(ended), waiting("RunContainerError", message)] {
+        let told = summary(pod, &[]);
+        assert!(told.contains("for another architecture"), "{told}");
+    }
+}
+
+#[test]
+fn a_registry_that_is_not_found_is_no_name_that_the_process_looks_for() {
+    let message = "dial tcp: lookup registry.example on 10.96.0.10:53: no such host";
+    let told = summary(waiting("ErrImagePull", message), &[]);
+    assert!(told.contains("can't be reached from the node"), "{told}");
+}
+
+#[test]
+fn an_object_of_somebody_else_is_not_mended_by_typing_up() {
+    let hint = |message: &str| cause(waiting("CreateContainerConfigError", message), &[]).hint;
+    let own = "couldn't find key A in Secret math/mathoid-main-secret-config";
+    assert_eq!(hint(own), "mwctl up mathoid");
+    let foreign = "couldn't find key A in ConfigMap math/kube-root-ca.crt";
+    assert!(hint(foreign).starts_with("make `kube-root-ca.crt` whole"));
+    assert!(hint("secret \"theirs\" not found").starts_with("make `theirs` whole"));
+}
+
+#[test]
 fn a_volume_that_can_not_be_mounted_is_named() {
     let message = "MountVolume.SetUp failed for volume \"config-0\" : configmap \"x\" not found";
     let warning = warning("Pod", "mathoid-main-1", "FailedMount", message);

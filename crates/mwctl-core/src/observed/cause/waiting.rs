@@ -40,6 +40,12 @@ pub(super) fn cause(
     Some(cause.because([message]))
 }
 
+/// Whether a container that waits for this reason has its image and its configuration: what the node says is about
+/// the program in it.
+pub(super) fn is_there(reason: &str) -> bool {
+    matches!(reason, "CreateContainerError" | "RunContainerError")
+}
+
 fn pull_failure(image: &str, message: &str) -> String {
     let lower = message.to_lowercase();
     if ["not found", "manifest unknown", "does not exist"]
@@ -91,14 +97,15 @@ fn configuration(service: &Service, image: &str, message: &str) -> Cause {
         let place = message
             .split_once(" in ")
             .map_or("", |(_, place)| place.trim());
+        let object = place.rsplit('/').next();
         Cause::new(
             format!("`{name}` is configured with the key `{key}`, which {place} doesn't have"),
-            format!("mwctl up {name}"),
+            super::mended(service, object),
         )
     } else if message.contains("not found") {
         Cause::new(
             format!("something that `{name}` is configured with isn't in the cluster"),
-            format!("mwctl up {name}"),
+            super::mended(service, super::missing(message)),
         )
     } else {
         Cause::new(

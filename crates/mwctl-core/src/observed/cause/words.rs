@@ -44,10 +44,6 @@ pub(super) fn sharpened(
     else {
         return cause;
     };
-    // Who was killed for its memory was killed for its memory, whatever it said before.
-    if cause.summary.contains("memory") || cause.summary.contains("image") {
-        return cause;
-    }
     let mut detail = vec![cause.summary];
     detail.extend(cause.detail);
     Cause {
