@@ -9,7 +9,7 @@ use super::node::{Entry, Node, Tree};
 fn alternatives(path: &[&str]) -> &'static [&'static str] {
     match path {
         ["container"] => &["image", "build"],
-        ["source"] => &["path", "git", "npm"],
+        ["source"] => &["path", "git", "npm", "pypi"],
         ["secrets", _] => &["value", "environment", "generate", "from"],
         ["container", "probes", _] | ["helpers", _, "probes", _] => &["http", "tcp", "exec"],
         _ => &[],
@@ -137,6 +137,10 @@ mod tests {
                 "{container: {image: y}}"
             ),
             r#"{"container":{"user":1,"image":"y"}}"#
+        );
+        assert_eq!(
+            merged("{source: {pypi: {package: x}}}", "{source: {path: ../x}}"),
+            r#"{"source":{"path":"../x"}}"#
         );
         assert_eq!(
             merged(
