@@ -1,12 +1,14 @@
 //! One service with its convention chosen, its layers merged and its facts read, before its neighbours
 //! are known.
 
+use std::rc::Rc;
+
 use serde_json::json;
 
 use super::catalogue::Catalogue;
 use super::convert;
 use super::facts::{self, Fact};
-use super::foreign::{self, Note, Said, Use};
+use super::foreign::{Foreign, Note, Said, Use};
 use super::layer::{self, Layer, Speaker};
 use super::members::{self, Member};
 use super::merge::{self, settled};
@@ -48,7 +50,8 @@ pub(crate) struct Draft<'a> {
     /// All layers over each other.
     pub(crate) spec: Node,
     pub(crate) source: Source,
-    pub(crate) repository: Option<&'a Repository>,
+    /// Its repository: what was read of it is read once.
+    pub(crate) files: Rc<Files<'a>>,
     pub(crate) facts: Vec<Fact>,
     /// What files of other tools say that is left out.
     pub(crate) notes: Vec<Note>,
@@ -130,9 +133,9 @@ impl<'a> Maker<'a> {
     /// The draft of one member; `None` where a problem was found that hides all others.
     pub(crate) fn draft(&self, member: &Member, problems: &mut Vec<Problem>) -> Option<Draft<'a>> {
         let origin = self.origin(member, problems)?;
-        let files = Files::new(origin.repository);
+        let files = Rc::new(Files::new(origin.repository));
         let draft = self.with_files(member, origin, &files, problems);
-        problems.extend(files.into_problems());
+        problems.extend(files.take_problems());
         draft
     }
 
@@ -162,7 +165,7 @@ impl<'a> Maker<'a> {
         &self,
         member: &Member,
         origin: Origin<'a>,
-        files: &Files<'_>,
+        files: &Rc<Files<'a>>,
         problems: &mut Vec<Problem>,
     ) -> Option<Draft<'a>> {
         let here = origin
@@ -177,21 +180,18 @@ impl<'a> Maker<'a> {
         let named = member.convention.as_ref();
         let named = named.or_else(|| theirs.as_ref().and_then(|it| it.convention.as_ref()));
         let folder = self.folder();
-        let say = |taken_for| {
-            if member.listed && !origin.stated {
-                return Vec::new();
-            }
-            let name = member.name.as_deref().or(folder.as_deref());
-            foreign::said(files, name, taken_for)
+        let foreign = if member.listed && !origin.stated {
+            Foreign::none()
+        } else {
+            Foreign::read(files, member.name.as_deref().or(folder.as_deref()))
         };
-        let mut said = say(Use::Base);
         let (convention, mut evidence) = match named {
             Some((name, _)) if self.catalogue.has(name) => (Some(name.clone()), Vec::new()),
             Some((name, at)) => {
                 problems.push(self.catalogue.unknown(name, at));
                 return None;
             }
-            None => self.find(member, &layer, &origin, (files, &said), problems)?,
+            None => self.find(member, &layer, &origin, (files, &foreign), problems)?,
         };
         let (mut layers, below) = match &convention {
             Some(name) => self.catalogue.said(name)?.clone(),
@@ -203,14 +203,9 @@ impl<'a> Maker<'a> {
         merge::lay(&mut own, &layer);
         let own = settled(own);
         let has = |pointer: &str| own.pointer(pointer).is_some();
-        let makes_no_image = |layers: &Node| {
-            let mut ways = ["/container/image", "/container/build/base"].into_iter();
-            ways.all(|way| layers.pointer(way).is_none())
-        };
-        if makes_no_image(&own) {
-            // Nobody else says what is in the image: it is built as its file says.
-            said = say(Use::Image);
-        }
+        // Where nobody else says what is in the image, it is built as its file says.
+        let has_image = has("/container/image") || has("/container/build/base");
+        let mut said = foreign.said(if has_image { Use::Base } else { Use::Image });
         let bare = !origin.stated && has("/container/image") && !has("/develop") && !has("/test");
         if !bare && !files.is_there() {
             problems.push(missing(member, &origin.source));
@@ -260,7 +255,7 @@ impl<'a> Maker<'a> {
             needs: needs::read(&spec),
             spec,
             source: if bare { Source::None } else { origin.source },
-            repository: origin.repository,
+            files: Rc::clone(files),
             complete: problems.len() == before,
             facts,
             jobs: said
@@ -291,7 +286,7 @@ impl<'a> Maker<'a> {
         member: &Member,
         layer: &Node,
         origin: &Origin<'_>,
-        (files, said): (&Files<'_>, &[Said]),
+        (files, foreign): (&Files<'_>, &Foreign),
         problems: &mut Vec<Problem>,
     ) -> Option<(Option<String>, Vec<Evidence>)> {
         let complete = ["/container/image", "/container/build"]
@@ -331,7 +326,7 @@ impl<'a> Maker<'a> {
             }
             [] if complete => Some((None, Vec::new())),
             [] if files.has_problems() => None,
-            [] if self.catalogue.has(DESCRIBED) && describes(said) => {
+            [] if self.catalogue.has(DESCRIBED) && describes(&foreign.said(Use::Base)) => {
                 Some((Some(DESCRIBED.to_owned()), Vec::new()))
             }
             [] => {

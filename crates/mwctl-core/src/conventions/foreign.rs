@@ -401,15 +401,44 @@ pub(crate) fn port(text: &str) -> Option<u16> {
     number.trim().parse().ok().filter(|number| *number > 0)
 }
 
-/// Everything that the files of a repository say, the weakest first. Files that can't be read are
-/// problems of `files`.
-pub(crate) fn said(files: &Files<'_>, name: Option<&str>, taken_for: Use) -> Vec<Said> {
-    let mut all = Vec::new();
-    all.extend(compose::said(files));
-    all.extend(docker::said(files, taken_for));
-    all.extend(blubber::said(files, taken_for));
-    all.extend(chart::said(files, name));
-    all
+/// The files of other tools in a repository, read once; what they say depends on what they are taken for.
+pub(crate) struct Foreign {
+    compose: Option<Said>,
+    docker: Option<docker::Found>,
+    blubber: Option<blubber::Found>,
+    chart: Option<Said>,
+}
+
+impl Foreign {
+    /// None.
+    pub(crate) fn none() -> Self {
+        Self {
+            compose: None,
+            docker: None,
+            blubber: None,
+            chart: None,
+        }
+    }
+
+    /// Reads them. Files that can't be read are problems of `files`.
+    pub(crate) fn read(files: &Files<'_>, name: Option<&str>) -> Self {
+        Self {
+            compose: compose::said(files),
+            docker: docker::find(files),
+            blubber: blubber::find(files),
+            chart: chart::said(files, name),
+        }
+    }
+
+    /// Everything that they say, the weakest first.
+    pub(crate) fn said(&self, taken_for: Use) -> Vec<Said> {
+        let mut all = Vec::new();
+        all.extend(self.compose.clone());
+        all.extend(self.docker.as_ref().map(|it| docker::said(it, taken_for)));
+        all.extend(self.blubber.as_ref().map(|it| blubber::said(it, taken_for)));
+        all.extend(self.chart.clone());
+        all
+    }
 }
 
 /// The files that are looked into; `*` stands for any part of a name.

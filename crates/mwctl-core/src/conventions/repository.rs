@@ -204,7 +204,8 @@ impl<'a> Files<'a> {
         !self.problems.borrow().is_empty()
     }
 
-    pub(crate) fn into_problems(self) -> Vec<Problem> {
-        self.problems.into_inner()
+    /// What was wrong with the files that were read since it was last asked.
+    pub(crate) fn take_problems(&self) -> Vec<Problem> {
+        self.problems.take()
     }
 }

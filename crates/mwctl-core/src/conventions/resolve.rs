@@ -17,7 +17,7 @@ use super::document::{self, Document};
 use super::explain::{self, Explanation, Trace};
 use super::members::{self, Described, Member};
 use super::node::Node;
-use super::repository::{Files, Repository};
+use super::repository::Repository;
 use super::template::{self, Context, Known, known};
 use super::{config, convert, draft, facts, needs, stacks, traps};
 use crate::model::{Admission, Service, Stack};
@@ -345,9 +345,8 @@ fn service(
     }
     let mut check = Check::new(&tree);
     traps::check(&mut check);
-    let files = Files::new(draft.repository);
-    let assembled = config::assemble(&spec, &files, &mut check);
-    problems.extend(files.into_problems());
+    let assembled = config::assemble(&spec, &draft.files, &mut check);
+    problems.extend(draft.files.take_problems());
     let (config, started_from) = assembled.unzip();
     let mut evidence = draft.evidence.clone();
     evidence.extend(started_from.flatten());

@@ -278,12 +278,33 @@ fn exclusive(node: &Node, entry: &Entry, problems: &mut Vec<Problem>) {
     }
 }
 
-/// What a repository's Blubber file says about its service.
-pub(crate) fn said(files: &Files<'_>, taken_for: Use) -> Option<Said> {
+/// A repository's Blubber file, and what its pipelines mean by it.
+pub(crate) struct Found {
+    file: String,
+    choice: Choice,
+    blubber: Blubber,
+}
+
+/// Finds a repository's Blubber file and reads it.
+pub(crate) fn find(files: &Files<'_>) -> Option<Found> {
     let choice = pipeline::choice(files);
     let file = choice.blubber.clone().unwrap_or_else(|| FILE.to_owned());
     let blubber = files.read_all(&file, read)?;
-    let mut said = Said::new(&file, ABOUT, blubber.at.clone());
+    Some(Found {
+        file,
+        choice,
+        blubber,
+    })
+}
+
+/// What a repository's Blubber file says about its service.
+pub(crate) fn said(found: &Found, taken_for: Use) -> Said {
+    let Found {
+        file,
+        choice,
+        blubber,
+    } = found;
+    let mut said = Said::new(file, ABOUT, blubber.at.clone());
     // It is to be had with the packages that the file installs on it, which only `mwctl build` does.
     said.yielding.push((
         "/container/build/base",
@@ -292,7 +313,7 @@ pub(crate) fn said(files: &Files<'_>, taken_for: Use) -> Option<Said> {
     if let Some(version) = &blubber.other_version {
         let told = format!("Blubber {version} isn't read, only {VERSION}");
         said.note(told, &blubber.at);
-        return Some(said);
+        return said;
     }
     let Choice {
         production,
@@ -306,20 +327,20 @@ pub(crate) fn said(files: &Files<'_>, taken_for: Use) -> Option<Said> {
     };
     if let Some(variant) = first([production.as_deref(), Some("production")]) {
         match taken_for {
-            Use::Base => image(&mut said, &blubber, variant),
-            Use::Image => whole(&mut said, &file, variant),
+            Use::Base => image(&mut said, blubber, variant),
+            Use::Image => whole(&mut said, file, variant),
         }
     }
     if let Some((_, _, node)) = first([Some("development"), Some("dev")]) {
         mode(&mut said, "develop", node, &[]);
     }
     if let Some((name, at, node)) = first([test.as_deref(), Some("test")]) {
-        mode(&mut said, "test", node, &test_arguments);
+        mode(&mut said, "test", node, test_arguments);
         if taken_for == Use::Image && entrypoint(node).is_some() {
             said.set("/test/variant", text(name, at));
         }
     }
-    Some(said)
+    said
 }
 
 /// What a variant says where the image is built as the file says.

@@ -15,7 +15,7 @@ use crate::problem::{Problem, Rule};
 
 mod keys;
 
-pub(crate) use keys::said;
+pub(crate) use keys::{Found, find, said};
 
 /// One stage, with the variables of its texts filled in.
 #[derive(Clone, Debug)]

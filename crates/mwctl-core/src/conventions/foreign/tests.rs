@@ -23,8 +23,8 @@ fn taken_for(taken_for: Use, files: &[(&str, &str)]) -> Vec<Said> {
             .collect(),
     };
     let files = Files::new(Some(&repository));
-    let said = said(&files, Some("teller"), taken_for);
-    assert_eq!(files.into_problems(), []);
+    let said = Foreign::read(&files, Some("teller")).said(taken_for);
+    assert_eq!(files.take_problems(), []);
     said
 }
 
@@ -502,13 +502,14 @@ fn survives(text: &str) {
             files: BTreeMap::from([(file.into(), text.to_owned())]),
         };
         let files = Files::new(Some(&repository));
+        let foreign = Foreign::read(&files, None);
         for taken_for in [Use::Base, Use::Image] {
-            for mut said in said(&files, None, taken_for) {
+            for mut said in foreign.said(taken_for) {
                 said.keep_needs(&|_| false);
                 drop(said.layer());
             }
         }
-        for problem in files.into_problems() {
+        for problem in files.take_problems() {
             assert!(!problem.message.is_empty());
         }
     }

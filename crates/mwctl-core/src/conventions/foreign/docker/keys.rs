@@ -6,17 +6,30 @@ use super::{Health, Stage, read};
 
 const ABOUT: &str = "its image";
 
-/// What a repository's Dockerfile says about its service.
-pub(crate) fn said(files: &Files<'_>, taken_for: Use) -> Option<Said> {
+/// A repository's Dockerfile.
+pub(crate) struct Found {
+    name: &'static str,
+    /// At least one.
+    stages: Vec<Stage>,
+}
+
+/// Finds a repository's Dockerfile and reads it.
+pub(crate) fn find(files: &Files<'_>) -> Option<Found> {
     let name = ["Dockerfile", "Containerfile"]
         .into_iter()
         .find(|name| files.text(name).is_some())?;
     let stages = files.read(name, read)?;
-    let last = stages.len().checked_sub(1)?;
-    Some(match taken_for {
-        Use::Base => keys(name, &stages, last),
+    (!stages.is_empty()).then_some(Found { name, stages })
+}
+
+/// What a repository's Dockerfile says about its service.
+pub(crate) fn said(found: &Found, taken_for: Use) -> Said {
+    let Found { name, stages } = found;
+    let last = stages.len() - 1;
+    match taken_for {
+        Use::Base => keys(name, stages, last),
         Use::Image => whole(name, &stages[last]),
-    })
+    }
 }
 
 /// What the last stage says where the image is built as the file says.
