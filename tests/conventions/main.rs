@@ -20,6 +20,7 @@ mod catalogue;
 mod corpus;
 mod expect;
 mod generated;
+mod messages;
 mod samples;
 mod served;
 
@@ -90,6 +91,15 @@ pub(crate) fn resolve(file: &Path, root: &Path) -> Result<Stack, Vec<Problem>> {
         .filter(|(name, _)| asked.iter().any(|it| it == name))
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
+    let manifests = conventions::manifests(&own)
+        .into_iter()
+        .map(|(path, _)| {
+            (
+                path.clone(),
+                std::fs::read_to_string(root.join(path)).unwrap(),
+            )
+        })
+        .collect();
     let resolved = conventions::resolve(&Input {
         shipped,
         own: &own,
@@ -97,7 +107,7 @@ pub(crate) fn resolve(file: &Path, root: &Path) -> Result<Stack, Vec<Problem>> {
         repositories: &repositories,
         environment: &environment,
         profiles: &BTreeSet::new(),
-        manifests: &BTreeMap::new(),
+        manifests: &manifests,
         suffix: None,
     });
     match resolved {
