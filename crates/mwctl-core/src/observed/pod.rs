@@ -134,6 +134,31 @@ impl ObservedPod {
         }
     }
 
+    /// Takes over what the node has reported of containers that wait without a reason: their status follows up to
+    /// seconds after the event.
+    pub fn hear(&mut self, warnings: &[Warning]) {
+        let about = |warning: &&Warning| {
+            warning.kind == "Pod" && warning.name == self.name && warning.reason == "Failed"
+        };
+        let mut reported = warnings.iter().rev().filter(about);
+        let Some(failure) = reported.find_map(|warning| failure(&warning.message)) else {
+            return;
+        };
+        for container in &mut self.containers {
+            let ContainerState::Waiting { reason, message } = &mut container.state else {
+                continue;
+            };
+            let unsaid = matches!(
+                reason.as_str(),
+                "" | "ContainerCreating" | "PodInitializing"
+            );
+            if unsaid && failure.image.is_none_or(|image| image == container.image) {
+                failure.reason.clone_into(reason);
+                failure.said.clone_into(message);
+            }
+        }
+    }
+
     /// Whether every container that stays is running.
     pub fn is_running(&self) -> bool {
         let mut staying = self.containers.iter().filter(|c| !c.init).peekable();
@@ -157,6 +182,33 @@ impl Warning {
             count: u32::try_from(series.or(event.count).unwrap_or(1)).unwrap_or(1),
         })
     }
+}
+
+/// What an event says that a status will say.
+struct Failure<'a> {
+    reason: &'static str,
+    said: &'a str,
+    /// The image that it is about, where it is about one.
+    image: Option<&'a str>,
+}
+
+/// Reads `Failed to pull image "IMAGE": …`, and `Error: …` of a configuration that isn't whole.
+fn failure(message: &str) -> Option<Failure<'_>> {
+    if let Some(rest) = message.strip_prefix("Failed to pull image \"") {
+        let (image, said) = rest.split_once("\": ")?;
+        return Some(Failure {
+            reason: "ErrImagePull",
+            said,
+            image: Some(image),
+        });
+    }
+    let said = message.strip_prefix("Error: ")?;
+    let lost = said.contains("couldn't find key ") || said.ends_with("\" not found");
+    lost.then_some(Failure {
+        reason: "CreateContainerConfigError",
+        said,
+        image: None,
+    })
 }
 
 fn container(status: &ContainerStatus, init: bool) -> ObservedContainer {

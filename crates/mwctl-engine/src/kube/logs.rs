@@ -29,8 +29,12 @@ pub async fn last_lines(cluster: &Cluster, pod: &ObservedPod) -> Vec<String> {
     let Some(container) = troubled else {
         return Vec::new();
     };
-    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let waiting = matches!(container.state, ContainerState::Waiting { .. });
+    if waiting && container.restarts == 0 && container.last_termination.is_none() {
+        // It never ran.
+        return Vec::new();
+    }
+    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let parameters = LogParams {
         container: Some(container.name.clone()),
         previous: container.restarts > 0 && waiting,

@@ -49,8 +49,11 @@ pub async fn stack(
         // The agent's ConfigMap is large, never changes, and is looked up by name below.
         list(cluster, id, format!("{selector},!{ROLE}"))
     }));
-    let (owned, pods, events) =
+    let (owned, mut pods, events) =
         futures::try_join!(owned, pods(cluster, &selector), warnings(cluster))?;
+    for pod in &mut pods {
+        pod.hear(&events);
+    }
     let mut objects: BTreeMap<ObjectId, Value> = owned.into_iter().flatten().collect();
     let missing: Vec<&ObjectId> = wanted
         .iter()

@@ -10,11 +10,13 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Api;
 use kube::api::ListParams;
 use kube::runtime::{WatchStreamExt, watcher};
-use mwctl_core::manifest::ObjectId;
+use mwctl_core::manifest::{Form, ObjectId};
 use mwctl_core::model::{Condition, Service, Stack};
 use mwctl_core::observed::{
     Cause, Observed, ObservedContainer, ObservedPod, Progress, Warning, diagnose, has_failed,
 };
+
+use tokio::time::{Instant, sleep_until};
 
 use super::logs::last_lines;
 use super::pods::follow;
@@ -26,6 +28,10 @@ const FAILED_CHECKS: u32 = 3;
 /// How often a container may have been started again before a wait gives up on it: once can be a
 /// dependency that wasn't there yet.
 const PATIENCE: u32 = 2;
+
+/// How long a process that nothing checks must go on before it is taken for ready: one that can't run has ended by then,
+/// and the node, which looks once a second, has noticed.
+const SETTLING: Duration = Duration::from_secs(3);
 
 /// The pods won't come as far as was asked.
 #[derive(Debug, thiserror::Error)]
@@ -152,8 +158,10 @@ async fn watch(
     let events: Api<Event> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let warnings = watcher::Config::default().fields("type=Warning");
     let mut events = pin!(watcher::watcher(events, warnings).default_backoff());
+    let mut settled: Option<Instant> = None;
     loop {
         tokio::select! {
+            () = sleep_until(settled.unwrap_or_else(Instant::now)), if settled.is_some() => {}
             Some(workload) = workloads.next() => if let Ok(workload) = workload {
                 let value = serde_json::to_value(workload).unwrap_or_default();
                 seen.observed.objects.insert(goal.workload.clone(), value);
@@ -171,19 +179,30 @@ async fn watch(
                 }
             },
         }
+        let known = &mut seen.observed;
+        for pod in &mut known.pods {
+            pod.hear(&known.events);
+        }
         if reached(goal.condition, seen.observed.progress(goal.workload)) {
-            return Ok(());
+            let now = Instant::now();
+            let over = *settled.get_or_insert(now + SETTLING) <= now;
+            if !unchecked(goal, seen) || over && trouble(seen).is_none() {
+                return Ok(());
+            }
+            if over {
+                settled = None;
+            }
+        } else {
+            settled = None;
         }
         if hopeless(goal, seen)
-            && concerns_current(cluster, goal, seen).await
-            && let Some(cause) = cause(cluster, goal, seen).await
+            && let Some(cause) = current_cause(cluster, goal, seen).await
         {
             return Err(Wait::Stuck(Box::new(cause)));
         }
         // Whoever waits should know at once, although starting again may help.
         if let Some(trouble) = trouble(seen).filter(|it| !seen.told.contains(it))
-            && concerns_current(cluster, goal, seen).await
-            && let Some(cause) = cause(cluster, goal, seen).await
+            && let Some(cause) = current_cause(cluster, goal, seen).await
         {
             seen.told.insert(trouble);
             report(Sign::Trouble(trouble, cause));
@@ -229,6 +248,19 @@ fn reached(condition: Condition, progress: Progress) -> bool {
         Condition::Started => progress >= Progress::Started,
         Condition::Eventually => true,
     }
+}
+
+/// Whether nothing checks what goes on there: Kubernetes takes it for ready as soon as it runs.
+fn unchecked(goal: &Goal<'_>, seen: &Seen) -> bool {
+    let main = &goal.service.main;
+    let goes_on = !matches!(goal.workload.kind.as_str(), "Job" | "CronJob");
+    // Those of other forms have a check that was made for them.
+    let own = |pod: &ObservedPod| pod.form == Form::Planned;
+    goal.condition == Condition::Ready
+        && goes_on
+        && main.readiness.is_none()
+        && main.startup.is_none()
+        && seen.observed.pods.iter().all(own)
 }
 
 /// What is in the way that may pass, but should be known at once.
@@ -319,14 +351,15 @@ async fn concerns_current(cluster: &Cluster, goal: &Goal<'_>, seen: &Seen) -> bo
 async fn current_hash(cluster: &Cluster, goal: &Goal<'_>) -> Option<String> {
     const REVISION: &str = "deployment.kubernetes.io/revision";
     let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    let deployment = deployments.get(&goal.workload.name).await.ok()?;
+    let sets: Api<ReplicaSet> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let all = ListParams::default();
+    let (deployment, found) =
+        futures::try_join!(deployments.get(&goal.workload.name), sets.list(&all)).ok()?;
     let seen = deployment.status.as_ref()?.observed_generation?;
     if seen < deployment.metadata.generation? {
         return None;
     }
     let revision = deployment.metadata.annotations.as_ref()?.get(REVISION)?;
-    let sets: Api<ReplicaSet> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    let found = sets.list(&ListParams::default()).await.ok()?;
     let owned = |set: &ReplicaSet| {
         let owners = set.metadata.owner_references.as_deref().unwrap_or_default();
         owners
@@ -343,15 +376,25 @@ async fn current_hash(cluster: &Cluster, goal: &Goal<'_>) -> Option<String> {
     current.metadata.labels?.get("pod-template-hash").cloned()
 }
 
+/// Why the pods that were seen don't come further, where they are of the current description. Everything is asked at once:
+/// whoever waits should know soon.
+async fn current_cause(cluster: &Cluster, goal: &Goal<'_>, seen: &Seen) -> Option<Cause> {
+    let (current, cause) = futures::join!(
+        concerns_current(cluster, goal, seen),
+        cause(cluster, goal, seen)
+    );
+    cause.filter(|_| current)
+}
+
 async fn cause(cluster: &Cluster, goal: &Goal<'_>, seen: &Seen) -> Option<Cause> {
-    let warnings = match super::observe::warnings(cluster).await {
-        Ok(warnings) => warnings,
-        Err(_) => seen.observed.events.clone(),
+    let lines = async {
+        match seen.observed.pods.first() {
+            Some(pod) => last_lines(cluster, pod).await,
+            None => Vec::new(),
+        }
     };
-    let lines = match seen.observed.pods.first() {
-        Some(pod) => last_lines(cluster, pod).await,
-        None => Vec::new(),
-    };
+    let (warnings, lines) = futures::join!(super::observe::warnings(cluster), lines);
+    let warnings = warnings.unwrap_or_else(|_| seen.observed.events.clone());
     diagnose(
         goal.stack,
         goal.service,

@@ -40,3 +40,37 @@ fn a_recorded_event_is_a_warning_about_its_pod_and_a_normal_one_is_none() {
     event.type_ = Some("Normal".to_owned());
     assert_eq!(Warning::of(&event), None);
 }
+
+#[test]
+fn what_an_event_says_of_a_waiting_container_is_known_before_its_status_says_it() {
+    let heard = |message: &str, image: &str| {
+        let mut pod = ObservedPod::of(&recorded());
+        pod.containers.remove(0);
+        pod.containers[0].image = image.to_owned();
+        let warning = Warning {
+            kind: "Pod".to_owned(),
+            name: pod.name.clone(),
+            reason: "Failed".to_owned(),
+            message: message.to_owned(),
+            count: 1,
+        };
+        pod.hear(&[warning]);
+        let ContainerState::Waiting { reason, message } = pod.containers.remove(0).state else {
+            panic!("it waits")
+        };
+        (reason, message)
+    };
+    let is = |heard: (String, String), reason: &str, message: &str| {
+        assert_eq!((heard.0.as_str(), heard.1.as_str()), (reason, message));
+    };
+    let pull = "Failed to pull image \"localhost:1/x:1\": dial tcp: connection refused";
+    let refused = "dial tcp: connection refused";
+    is(heard(pull, "localhost:1/x:1"), "ErrImagePull", refused);
+    is(heard(pull, "localhost:1/y:1"), "PodInitializing", "");
+    let key = "couldn't find key K in ConfigMap n/c";
+    let configuration = "CreateContainerConfigError";
+    is(heard(&format!("Error: {key}"), "x"), configuration, key);
+    let lost = "secret \"s\" not found";
+    is(heard(&format!("Error: {lost}"), "x"), configuration, lost);
+    is(heard("Error: ImagePullBackOff", "x"), "PodInitializing", "");
+}
