@@ -6,6 +6,7 @@ mod commands;
 mod dependencies;
 mod deploy;
 mod describe;
+mod diagnosis;
 mod edit;
 mod failure;
 mod guides;

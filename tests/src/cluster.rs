@@ -6,6 +6,7 @@
 mod bed;
 mod child;
 mod objects;
+mod record;
 mod web;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use tempfile::TempDir;
 
 pub use self::bed::{Alone, Bed};
 pub use self::child::{Answer, Mwctl, command};
+pub use self::record::Record;
 pub use self::web::{Reply, get, post};
 
 /// How long anything may take that a test waits for: far beyond what it takes.

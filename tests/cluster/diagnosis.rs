@@ -1,0 +1,131 @@
+//! How soon a cause is told: from the moment a plain watcher of the cluster sees it until the program names it.
+//!
+//! The one place of the suite where a test asks a clock: that it takes at most a second is what is promised. Nobody else
+//! uses the bed meanwhile. That each cause is told rightly at all is tested beside the code, without a cluster.
+
+mod causes;
+
+use std::time::{Duration, Instant};
+
+use mwctl_tests::cluster::{Mwctl, Record, TestCluster};
+use serde_json::Value;
+
+use self::causes::Case;
+use super::plain;
+
+/// How long after the cluster the program may name a cause.
+const SOON: Duration = Duration::from_secs(1);
+
+/// A description of the given services, and what stands at its head.
+fn describe(cluster: &TestCluster, head: &str, cases: &[&Case]) {
+    let mut text = format!("apiVersion: mwctl/v1\nkind: Stack\nname: causes\n{head}services:\n");
+    for case in cases {
+        text.extend(["  ", case.service, ":\n", case.keys]);
+    }
+    cluster.write("mwctl.yaml", &text);
+}
+
+/// Whether `up` tells of a service's cause in this line.
+fn names(case: &Case, line: &Value) -> bool {
+    let told = line["event"] == "warning" || line["event"] == "failed";
+    told && line["service"] == case.service && case.is_said_in(&line.to_string())
+}
+
+/// How long after the cluster `up` named a cause; it says what to type, too.
+fn lag(record: &Record, up: &Mwctl, case: &Case) -> Duration {
+    let shown = record.shown(case.service, |object| case.is_shown_in(object));
+    let (named, line) = up.wait_at(0, case.service, |line| names(case, line));
+    let hint = line["hint"].as_str().unwrap_or_default();
+    assert!(hint.contains(case.hint), "{line}");
+    named.saturating_duration_since(shown)
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the figures, for whoever asks for them with `--nocapture`"
+)]
+fn soon(what: &str, lag: Duration) {
+    eprintln!("{what}: {} ms", lag.as_millis());
+    assert!(lag <= SOON, "{what} was named {} ms late", lag.as_millis());
+}
+
+/// `status` names all of these causes, and answers in time.
+fn status(cluster: &TestCluster, cases: &[&Case]) {
+    let start = Instant::now();
+    let status = cluster.run(&["status"]);
+    soon("status", start.elapsed());
+    assert_eq!(status.code, Some(1), "{status}");
+    let answer = status.json();
+    for case in cases {
+        let services = answer["services"].as_array().expect("services");
+        let service = services.iter().find(|it| it["service"] == case.service);
+        let cause = &service.expect("the service")["cause"];
+        assert!(
+            case.is_said_in(&cause.to_string()),
+            "{}: {cause}",
+            case.service
+        );
+        assert!(!cause["hint"].as_str().unwrap_or_default().is_empty());
+    }
+}
+
+#[test]
+fn what_keeps_a_service_from_running_is_named_within_a_second() {
+    let mut cluster = plain("diagnosis");
+    let _alone = cluster.alone();
+    causes::write_foreign_program(&cluster.root());
+    let cases: Vec<&Case> = causes::OF_SERVICES.iter().collect();
+    let mut described = vec![&causes::HOLDER, &causes::DEPENDENT];
+    described.extend(&cases);
+    // A port of the node, which one case wants, is nothing for the stricter levels.
+    describe(&cluster, "podSecurity: privileged\n", &described);
+    let record = cluster.record();
+    let up = cluster.start(&["up"]);
+    for case in &cases {
+        soon(case.service, lag(&record, &up, case));
+    }
+    status(
+        &cluster,
+        &[cases.as_slice(), &[&causes::DEPENDENT]].concat(),
+    );
+
+    // When there is no hope left, with the last lines of the container before.
+    let crash = &causes::AGAIN;
+    let shown = record.shown("crash, again", |object| crash.is_shown_in(object));
+    let (named, line) = up.wait_at(0, "the end of the wait", |line| {
+        line["event"] == "failed" && names(crash, line)
+    });
+    assert_eq!(line["hint"], crash.hint);
+    soon("crash, again", named.saturating_duration_since(shown));
+}
+
+#[test]
+fn a_quota_without_room_is_named_within_a_second() {
+    let mut cluster = plain("quota");
+    let _alone = cluster.alone();
+    describe(&cluster, "quota: {memory: 32Mi}\n", &[&causes::QUOTA]);
+    let record = cluster.record();
+    let up = cluster.start(&["up"]);
+    soon("quota", lag(&record, &up, &causes::QUOTA));
+    status(&cluster, &[&causes::QUOTA]);
+}
+
+#[test]
+fn what_is_forbidden_is_named_within_a_second() {
+    let mut cluster = plain("forbidden");
+    let _alone = cluster.alone();
+    describe(&cluster, "", &[&causes::FORBIDDEN]);
+    let record = cluster.record();
+    let up = cluster.start(&["up"]);
+    soon("forbidden", lag(&record, &up, &causes::FORBIDDEN));
+    status(&cluster, &[&causes::FORBIDDEN]);
+
+    // Who may not look is told by the first answer.
+    let start = Instant::now();
+    let status = cluster.run_as("nobody-of-note", &["status"]);
+    soon("forbidden to ask", start.elapsed());
+    assert_ne!(status.code, Some(0), "{status}");
+    let told = format!("{}{}", status.stdout, status.stderr);
+    assert!(told.contains("nobody-of-note"), "{status}");
+    assert!(told.contains("kubectl auth can-i --list"), "{status}");
+}
