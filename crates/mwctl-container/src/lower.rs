@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mwctl_zygote::protocol::{self, Entry, Mount, Passed, Root, Source, Upper};
-use mwctl_zygote::resolve::open_below;
+use mwctl_zygote::resolve::open_or_make_below;
 use mwctl_zygote::socket::MOST_DESCRIPTORS;
-use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, fchown, fstat, openat};
+use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid, fchown, fstat, openat};
 use rustix::mount::{OpenTreeFlags, open_tree};
 
 use crate::container::{Join, Streams};
@@ -134,7 +134,8 @@ impl Paths {
                 && let Source::Path(_) = bind.source
             {
                 let below = bind.below.clone();
-                if self.lower(&mut bind.source, below.as_deref(), files)? {
+                let below = below.as_deref().map(|below| (below, bind.directory));
+                if self.lower(&mut bind.source, below, files)? {
                     bind.below = None;
                 }
             }
@@ -145,7 +146,7 @@ impl Paths {
     fn lower(
         &self,
         source: &mut Source,
-        below: Option<&Path>,
+        below: Option<(&Path, bool)>,
         files: &mut Files,
     ) -> io::Result<bool> {
         let (Self::Opened { user_namespace }, Source::Path(path)) = (self, &*source) else {
@@ -164,15 +165,14 @@ impl Paths {
 
 /// A mount of the path that is nowhere yet, with translated owners where its file system can do that (Linux 5.12; not all file
 /// systems can). Where it can't, root's files are nobody's in the container: they can be read as far as everybody may.
-fn tree(path: &Path, below: Option<&Path>, user_namespace: &File) -> io::Result<OwnedFd> {
+fn tree(path: &Path, below: Option<(&Path, bool)>, user_namespace: &File) -> io::Result<OwnedFd> {
     let clone = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let mut opened = openat(CWD, path, flags, Mode::empty())?;
-    if let Some(below) = below {
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        opened = open_below(&opened, below, flags, resolve)?;
+    if let Some((below, folder)) = below {
+        opened = open_or_make_below(&opened, below, folder).map_err(|(_, error)| error)?;
     }
     let whole = open_tree(&opened, "", clone | OpenTreeFlags::AT_EMPTY_PATH)?;
     for recursive in [true, false] {

@@ -126,6 +126,28 @@ async fn init_containers_come_first_and_sidecars_stay() {
 }
 
 #[tokio::test]
+async fn a_part_of_a_volume_that_is_not_there_is_a_new_folder_for_everybody() {
+    let stage = Stage::new().await;
+    for medium in ["", "Memory"] {
+        let mut container = shell(
+            "main",
+            "stat -c %a /part; echo x > /part/file; ls /whole/a/b",
+        );
+        container["volumeMounts"] = json!([
+            {"name": "v", "mountPath": "/part", "subPath": "a/b"},
+            {"name": "v", "mountPath": "/whole"},
+        ]);
+        container["securityContext"] = json!({"runAsUser": 1234});
+        let name = format!("parts{}", medium.to_lowercase());
+        let volumes = json!([{"name": "v", "emptyDir": {"medium": medium}}]);
+        let spec = json!({"restartPolicy": "Never", "containers": [container], "volumes": volumes});
+        stage.create(&name, spec).await;
+        let pod = stage.phase(&name, "Succeeded").await;
+        assert_eq!(stage.log(&pod).await, "777\nfile\n");
+    }
+}
+
+#[tokio::test]
 async fn readiness_is_what_the_probe_says() {
     let stage = Stage::new().await;
     let mut container = shell("main", "sleep 0.2; touch /tmp/up; exec sleep 1000");

@@ -3,11 +3,11 @@
 use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mwctl_zygote::protocol::{Bind, Entry, Mount, Source, Step};
-use mwctl_zygote::resolve::open_below;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat};
+use mwctl_zygote::resolve::open_or_make_below;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags,
     fsconfig_create, fsmount, fsopen, mount, move_mount, open_tree,
@@ -99,24 +99,9 @@ fn below_source(source: &Source, below: &Path, directory: bool) -> Outcome<Owned
         }
         Source::Tree(_) => return Err(failure(Step::Order, below.display(), None)),
     };
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    let mut here = start.try_clone().at(Step::Mount, below.display())?;
-    let mut so_far = PathBuf::new();
-    let parts = below.components().count();
-    for (index, part) in below.components().enumerate() {
-        so_far.push(part);
-        let found = open_below(&start, &so_far, flags, resolve);
-        let missing = found
-            .as_ref()
-            .is_err_and(|error| *error == rustix::io::Errno::NOENT);
-        if missing && (directory || index + 1 < parts) {
-            mkdirat(&here, Path::new(part.as_os_str()), Mode::from(0o755))
-                .at(Step::Mount, so_far.display())?;
-            here = open_below(&start, &so_far, flags, resolve).at(Step::Mount, so_far.display())?;
-        } else {
-            here = found.at(Step::Mount, so_far.display())?;
-        }
-    }
+    let here = open_or_make_below(&start, below, directory).map_err(|(path, error)| {
+        failure(Step::Mount, path.display(), Some(error.raw_os_error()))
+    })?;
     clone_opened(&here).at(Step::Mount, below.display())
 }
 
