@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use mwctl_core::develop::Rules;
 use mwctl_core::model::Build;
+use mwctl_image::HOST;
 
 use super::SOURCE_FILES;
 use super::archive::{self, Archive};
@@ -122,7 +123,15 @@ impl BuildError {
     /// What to type next.
     pub fn hints(&self) -> Vec<String> {
         match self {
-            Self::Base { source, .. } => source.hints(),
+            Self::Base { source, .. } => {
+                let mut hints = source.hints();
+                if matches!(source, BaseError::NotFound { .. }) {
+                    hints.push(format!(
+                        "on the embedded cluster, this machine's own programs do, too: `container: {{build: {{base: {HOST}}}}}` in `mwctl.yaml`"
+                    ));
+                }
+                hints
+            }
             Self::Dependencies { source, .. } => source.hints(),
             Self::File { source, .. } => source.hints(),
             _ => Vec::new(),
