@@ -20,7 +20,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use mwctl_apiserver::access::User;
 use mwctl_apiserver::server::{Endpoint, Server};
-use mwctl_tests::performance::Samples;
+use mwctl_tests::performance::{self, Samples};
 use tokio::runtime::Builder;
 
 use report::Report;
@@ -37,7 +37,7 @@ fn main() {
     }
     // Quick, for whoever works on it: without the real one, and nothing is written.
     let alone = arguments.iter().any(|word| word == "--alone");
-    let real = (!alone).then(real::kubeconfig);
+    let real = (!alone).then(performance::real::kubeconfig);
     let report = measure(real);
     if alone {
         report.show();

@@ -4,3 +4,4 @@
 pub mod cluster;
 pub mod kinds;
 pub mod performance;
+pub mod processes;

@@ -1,8 +1,13 @@
 //! The page of figures, `docs/reference/performance.md`: each benchmark writes its own section and leaves the others'. And what is
 //! measured: times, and their percentiles. It measures nothing itself.
 
+pub mod real;
+mod table;
+
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use table::Table;
 
 /// Times of one thing.
 #[derive(Clone, Debug, Default)]

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use mwctl_apiserver::server::Server;
+use mwctl_tests::processes;
 use serde_json::json;
 
 use crate::report::Report;
@@ -75,16 +76,11 @@ pub(crate) fn write(count: usize) {
             }
             written += 4;
             if written.is_multiple_of(STEP) {
-                tell(&resident());
+                let size = processes::resident(std::process::id()).expect("a size");
+                tell(&format!("{size} kB"));
             }
         }
     });
-}
-
-fn resident() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.expect("a size").trim().to_owned()
 }
 
 #[expect(clippy::print_stdout, reason = "its parent reads it")]

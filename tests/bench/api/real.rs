@@ -8,27 +8,7 @@ use kube::{Api, Client, Config};
 use crate::report::Report;
 use crate::{LIST, calls};
 
-/// Where the test bed is.
-const REAL: &str = "MWCTL_TEST_KUBECONFIG";
-
 const NAMESPACE: &str = "bench-api";
-
-/// How it is reached.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the environment says where the test bed is"
-)]
-pub(crate) fn kubeconfig() -> Kubeconfig {
-    let path =
-        std::env::var_os(REAL).unwrap_or_else(|| panic!("{REAL} is not set: tests/bench/run api"));
-    let kubeconfig = Kubeconfig::read_from(path).expect("a kubeconfig");
-    let context = kubeconfig.current_context.as_deref().unwrap_or_default();
-    assert!(
-        context.starts_with("mwctl-test-"),
-        "`{context}` is not the test bed's context"
-    );
-    kubeconfig
-}
 
 /// Measures what a client of both would see.
 pub(crate) async fn measure(kubeconfig: Kubeconfig, report: &mut Report) {

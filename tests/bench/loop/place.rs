@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mwctl_tests::cluster::{PATIENCE, TestCluster};
+use mwctl_tests::processes;
 
 /// The container, seen from the machine that runs it.
 pub(crate) struct Place {
@@ -32,17 +33,8 @@ impl Place {
             })
             .expect("a container");
         let id = id.rsplit('/').next().unwrap_or_default().to_owned();
-        let mut processes: Vec<u32> = fs::read_dir("/proc")
-            .expect("processes")
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .filter(|process| {
-                fs::read_to_string(format!("/proc/{process}/cgroup"))
-                    .is_ok_and(|groups| groups.contains(&id))
-            })
-            .collect();
-        processes.sort_unstable();
         Self {
-            process: *processes.first().expect("the container's processes"),
+            process: processes::of_container(&id).expect("the container's processes"),
             namespace: cluster.namespace().to_owned(),
             pod: pod.metadata.name.clone().expect("a name"),
         }
