@@ -214,7 +214,7 @@ impl State {
         let verdict = member.probes.answer(container, which, answer.is_ok());
         let mut effects = Vec::new();
         let is_stopping = matches!(member.run, Run::Running { stopping: true, .. });
-        if let (Err(message), false) = (answer, is_stopping) {
+        if let (Err(message), false) = (answer, is_stopping || verdict == Verdict::Early) {
             let message = format!("{} probe failed: {message}", which.title());
             effects.push(Effect::Tell(Notice::warning("Unhealthy", message).of(name)));
         }

@@ -5,6 +5,10 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Container, Probe};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+/// How long after a first failure a container that has never been ready is asked once more, twice as long after each further one. The
+/// kubelet asks a whole period later; whoever waits for a service that starts in a tenth of a second would wait for that.
+const EARLY: Duration = Duration::from_millis(50);
+
 /// Which of a container's probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Which {
@@ -22,6 +26,11 @@ impl Which {
             Self::Liveness => container.liveness_probe.as_ref(),
             Self::Readiness => container.readiness_probe.as_ref(),
         }
+    }
+
+    /// Whether it may be asked more often than it says. Who is alive has no need to be told sooner.
+    fn may_be_early(self) -> bool {
+        self != Self::Liveness
     }
 
     /// As it begins sentences in events.
@@ -47,7 +56,13 @@ pub(crate) struct Probes {
 struct Course {
     /// Asked, and not yet answered.
     asked: bool,
+    /// When it was asked as the probe says.
     last: Option<Timestamp>,
+    /// When it was asked at all.
+    tried: Option<Timestamp>,
+    /// How often it was asked between those, and whether that is the question that is open.
+    early: u32,
+    is_early: bool,
     successes: u32,
     failures: u32,
     /// What the thresholds have made of the answers.
@@ -61,6 +76,8 @@ pub(crate) enum Verdict {
     Changed,
     /// It must be started again.
     Restart,
+    /// It was asked early, and isn't there yet, which counts for nothing.
+    Early,
 }
 
 impl Probes {
@@ -121,13 +138,24 @@ impl Probes {
             if !applies || course.asked {
                 continue;
             }
-            let at = match course.last {
+            let usual = match course.last {
                 Some(last) => after(last, seconds(probe.period_seconds, 10)),
                 None => after(since, seconds(probe.initial_delay_seconds, 0)),
             };
+            let early = course
+                .tried
+                .filter(|_| which.may_be_early() && course.passes.is_none());
+            let early = early.map(|tried| after(tried, EARLY * 2_u32.saturating_pow(course.early)));
+            let at = early.map_or(usual, |early| early.min(usual));
             if at <= now {
                 course.asked = true;
-                course.last = Some(now);
+                course.tried = Some(now);
+                course.is_early = usual > now;
+                if course.is_early {
+                    course.early += 1;
+                } else {
+                    course.last = Some(now);
+                }
                 due.push(which);
             } else {
                 next = Some(next.map_or(at, |other| other.min(at)));
@@ -145,6 +173,9 @@ impl Probes {
             |count: Option<i32>, usual| u32::try_from(count.unwrap_or(usual)).unwrap_or(1).max(1);
         let course = self.course_mut(which);
         course.asked = false;
+        if course.is_early && !well {
+            return Verdict::Early;
+        }
         if well {
             course.failures = 0;
             course.successes += 1;
@@ -233,6 +264,48 @@ mod tests {
             assert_eq!(probes.answer(&container, Which::Readiness, false), verdict);
         }
         assert!(!probes.ready(&container));
+    }
+
+    #[test]
+    fn who_has_never_been_ready_is_asked_early_at_first_which_counts_only_if_it_is() {
+        let container = Container {
+            readiness_probe: Some(probe(1, 2)),
+            ..Container::default()
+        };
+        let at = |millis| Timestamp::from_millisecond(millis).unwrap();
+        let mut probes = Probes::begin(at(0));
+        let mut asked = |millis, well| {
+            let due = probes.due(&container, at(millis));
+            assert_eq!(due.0, [Which::Readiness], "{millis} {due:?}");
+            let verdict = probes.answer(&container, Which::Readiness, well);
+            let next = probes.due(&container, at(millis)).1.unwrap();
+            (verdict, next.as_millisecond())
+        };
+        assert_eq!(asked(0, false), (Verdict::Unchanged, 50));
+        assert_eq!(asked(50, false), (Verdict::Early, 150));
+        assert_eq!(asked(150, false), (Verdict::Early, 350));
+        assert_eq!(asked(350, false), (Verdict::Early, 750));
+        assert_eq!(asked(750, false), (Verdict::Early, 1000));
+        // What the probe says goes on beside it, and two failures are enough.
+        assert_eq!(asked(1000, false), (Verdict::Changed, 2000));
+        assert_eq!(asked(2000, true), (Verdict::Changed, 3000));
+        // Who was ready once is asked as often as it says.
+        assert_eq!(asked(3000, false), (Verdict::Unchanged, 4000));
+    }
+
+    #[test]
+    fn early_is_early_enough() {
+        let container = Container {
+            startup_probe: Some(probe(10, 3)),
+            ..Container::default()
+        };
+        let mut probes = Probes::begin(at(0));
+        probes.due(&container, at(0));
+        probes.answer(&container, Which::Startup, false);
+        assert_eq!(probes.due(&container, at(1)).0, [Which::Startup]);
+        let verdict = probes.answer(&container, Which::Startup, true);
+        assert_eq!(verdict, Verdict::Changed);
+        assert!(probes.started(&container));
     }
 
     #[test]
