@@ -25,35 +25,43 @@ fn describe(cluster: &TestCluster, head: &str, cases: &[&Case]) {
     cluster.write("mwctl.yaml", &text);
 }
 
-/// Whether `up` tells of a service's cause in this line.
-fn names(case: &Case, line: &Value) -> bool {
+/// Whether `up` tells of trouble with a case's service in this line.
+fn tells(case: &Case, line: &Value) -> bool {
     let told = line["event"] == "warning" || line["event"] == "failed";
-    told && line["service"] == case.service && case.is_said_in(&line.to_string())
+    told && line["service"] == case.service
 }
 
-/// How long after the cluster `up` named a cause; it says what to type, too.
-fn lag(record: &Record, up: &Mwctl, case: &Case) -> Duration {
+/// Whether the line names the cause.
+fn names(case: &Case, line: &Value) -> bool {
+    tells(case, line) && case.is_said_in(&line.to_string())
+}
+
+/// `up` names a cause soon after the cluster shows it, and says what to type.
+fn named_soon(record: &Record, up: &Mwctl, case: &Case) {
     let shown = record.shown(case.service, |object| case.is_shown_in(object));
     let (named, line) = up.wait_at(0, case.service, |line| names(case, line));
     let hint = line["hint"].as_str().unwrap_or_default();
     assert!(hint.contains(case.hint), "{line}");
-    named.saturating_duration_since(shown)
+    let told = || format!("{:#?}", up.events(0, |line| tells(case, line)));
+    soon(case.service, named.saturating_duration_since(shown), told);
 }
 
 #[expect(
     clippy::print_stderr,
     reason = "the figures, for whoever asks for them with `--nocapture`"
 )]
-fn soon(what: &str, lag: Duration) {
-    eprintln!("{what}: {} ms", lag.as_millis());
-    assert!(lag <= SOON, "{what} was named {} ms late", lag.as_millis());
+fn soon(what: &str, lag: Duration, told: impl Fn() -> String) {
+    let lag = lag.as_millis();
+    eprintln!("{what}: {lag} ms");
+    let late = lag > SOON.as_millis();
+    assert!(!late, "{what} was named {lag} ms late\n{}", told());
 }
 
 /// `status` names all of these causes, and answers in time.
 fn status(cluster: &TestCluster, cases: &[&Case]) {
     let start = Instant::now();
     let status = cluster.run(&["status"]);
-    soon("status", start.elapsed());
+    soon("status", start.elapsed(), || status.to_string());
     assert_eq!(status.code, Some(1), "{status}");
     let answer = status.json();
     for case in cases {
@@ -82,7 +90,7 @@ fn what_keeps_a_service_from_running_is_named_within_a_second() {
     let record = cluster.record();
     let up = cluster.start(&["up"]);
     for case in &cases {
-        soon(case.service, lag(&record, &up, case));
+        named_soon(&record, &up, case);
     }
     status(
         &cluster,
@@ -96,7 +104,8 @@ fn what_keeps_a_service_from_running_is_named_within_a_second() {
         line["event"] == "failed" && names(crash, line)
     });
     assert_eq!(line["hint"], crash.hint);
-    soon("crash, again", named.saturating_duration_since(shown));
+    let lag = named.saturating_duration_since(shown);
+    soon("crash, again", lag, || line.to_string());
 }
 
 #[test]
@@ -106,7 +115,7 @@ fn a_quota_without_room_is_named_within_a_second() {
     describe(&cluster, "quota: {memory: 32Mi}\n", &[&causes::QUOTA]);
     let record = cluster.record();
     let up = cluster.start(&["up"]);
-    soon("quota", lag(&record, &up, &causes::QUOTA));
+    named_soon(&record, &up, &causes::QUOTA);
     status(&cluster, &[&causes::QUOTA]);
 }
 
@@ -117,13 +126,13 @@ fn what_is_forbidden_is_named_within_a_second() {
     describe(&cluster, "", &[&causes::FORBIDDEN]);
     let record = cluster.record();
     let up = cluster.start(&["up"]);
-    soon("forbidden", lag(&record, &up, &causes::FORBIDDEN));
+    named_soon(&record, &up, &causes::FORBIDDEN);
     status(&cluster, &[&causes::FORBIDDEN]);
 
     // Who may not look is told by the first answer.
     let start = Instant::now();
     let status = cluster.run_as("nobody-of-note", &["status"]);
-    soon("forbidden to ask", start.elapsed());
+    soon("forbidden to ask", start.elapsed(), || status.to_string());
     assert_ne!(status.code, Some(0), "{status}");
     let told = format!("{}{}", status.stdout, status.stderr);
     assert!(told.contains("nobody-of-note"), "{status}");

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::LogParams;
 use mwctl_core::name::ServiceName;
-use mwctl_core::observed::{ContainerState, ObservedPod};
+use mwctl_core::observed::{ContainerState, ObservedContainer, ObservedPod};
 use tokio::task::JoinSet;
 
 use super::pods::follow;
@@ -29,26 +29,41 @@ pub async fn last_lines(cluster: &Cluster, pod: &ObservedPod) -> Vec<String> {
     let Some(container) = troubled else {
         return Vec::new();
     };
-    let waiting = matches!(container.state, ContainerState::Waiting { .. });
-    if waiting && container.restarts == 0 && container.last_termination.is_none() {
-        // It never ran.
+    let Some(previous) = ended_before(container) else {
         return Vec::new();
-    }
-    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    let parameters = LogParams {
-        container: Some(container.name.clone()),
-        previous: container.restarts > 0 && waiting,
-        tail_lines: Some(EXPLANATION),
-        ..LogParams::default()
     };
-    match request(
-        || "read the log".to_owned(),
-        api.logs(&pod.name, &parameters),
-    )
-    .await
-    {
-        Ok(text) => text.lines().map(ToOwned::to_owned).collect(),
-        Err(_) => Vec::new(),
+    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    // A node that hasn't filed the run that ended yet has it as the current one.
+    for previous in [previous, false] {
+        let parameters = LogParams {
+            container: Some(container.name.clone()),
+            previous,
+            tail_lines: Some(EXPLANATION),
+            ..LogParams::default()
+        };
+        let what = || "read the log".to_owned();
+        let read = request(what, api.logs(&pod.name, &parameters)).await;
+        let lines: Vec<String> = read
+            .iter()
+            .flat_map(|it| it.lines())
+            .map(String::from)
+            .collect();
+        if !lines.is_empty() {
+            return lines;
+        }
+    }
+    Vec::new()
+}
+
+/// Whether the run that explains a container's trouble is the one before: the current one may have begun this moment. `None`
+/// where there was no run at all.
+fn ended_before(container: &ObservedContainer) -> Option<bool> {
+    let again = container.restarts > 0;
+    match container.state {
+        ContainerState::Terminated(_) => Some(false),
+        ContainerState::Running => Some(again),
+        ContainerState::Waiting { .. } if again => Some(true),
+        ContainerState::Waiting { .. } => container.last_termination.is_some().then_some(false),
     }
 }
 
@@ -190,4 +205,41 @@ async fn stream(
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use mwctl_core::observed::Termination;
+
+    use super::*;
+
+    #[test]
+    fn the_run_that_ended_explains_the_trouble_also_when_the_next_one_has_begun() {
+        let end = || Termination {
+            exit_code: 1,
+            signal: None,
+            reason: "Error".to_owned(),
+            message: String::new(),
+        };
+        let waits = || ContainerState::Waiting {
+            reason: String::new(),
+            message: String::new(),
+        };
+        let before = |state, restarts| {
+            ended_before(&ObservedContainer {
+                name: "x".to_owned(),
+                image: "x:1".to_owned(),
+                init: false,
+                ready: false,
+                state,
+                restarts,
+                last_termination: (restarts > 0).then(end),
+            })
+        };
+        assert_eq!(before(waits(), 0), None);
+        assert_eq!(before(waits(), 1), Some(true));
+        assert_eq!(before(ContainerState::Running, 0), Some(false));
+        assert_eq!(before(ContainerState::Running, 1), Some(true));
+        assert_eq!(before(ContainerState::Terminated(end()), 1), Some(false));
+    }
 }
