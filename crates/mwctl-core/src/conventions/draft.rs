@@ -193,9 +193,13 @@ impl<'a> Maker<'a> {
             }
             None => self.find(member, &layer, &origin, (files, &foreign), problems)?,
         };
+        let nothing = Node::empty(member.at.clone());
         let (mut layers, below) = match &convention {
-            Some(name) => self.catalogue.said(name)?.clone(),
-            None => (Vec::new(), Node::empty(member.at.clone())),
+            Some(name) => {
+                let (layers, below) = self.catalogue.said(name)?;
+                (layers.clone(), below)
+            }
+            None => (Vec::new(), &nothing),
         };
         let python = Speaker::Convention("python".to_owned());
         let python = layers.iter().any(|layer| layer.speaker == python);
@@ -216,7 +220,7 @@ impl<'a> Maker<'a> {
         }
         for said in &mut said {
             said.keep_needs(&|name| self.catalogue.needs_no_source(name));
-            said.yield_to(&below);
+            said.yield_to(below);
             if python {
                 said.run_by_python();
             }
