@@ -43,7 +43,7 @@ pub fn open_or_make_below(
         move |error| (so_far, error)
     };
     let mut here = open_below(&directory, Path::new("."), flags, resolve).map_err(at(path))?;
-    let mode = Mode::from_raw_mode(fstat(&here).map_err(at(path))?.st_mode & 0o7777);
+    let permissions = Mode::from_raw_mode(fstat(&here).map_err(at(path))?.st_mode & 0o7777);
     let parts = path.components().count();
     for (index, part) in path.components().enumerate() {
         so_far.push(part);
@@ -56,7 +56,7 @@ pub fn open_or_make_below(
             }
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let made = open_below(&directory, &so_far, flags, resolve).map_err(at(&so_far))?;
-            fchmod(&made, mode).map_err(at(&so_far))?;
+            fchmod(&made, permissions).map_err(at(&so_far))?;
             made
         } else {
             found.map_err(at(&so_far))?
