@@ -196,13 +196,13 @@ async fn watch(
             settled = None;
         }
         if hopeless(goal, seen)
-            && let Some(cause) = current_cause(cluster, goal, seen).await
+            && let Some(cause) = Box::pin(current_cause(cluster, goal, seen)).await
         {
             return Err(Wait::Stuck(Box::new(cause)));
         }
         // Whoever waits should know at once, although starting again may help.
         if let Some(trouble) = trouble(seen).filter(|it| !seen.told.contains(it))
-            && let Some(cause) = current_cause(cluster, goal, seen).await
+            && let Some(cause) = Box::pin(current_cause(cluster, goal, seen)).await
         {
             seen.told.insert(trouble);
             report(Sign::Trouble(trouble, cause));
