@@ -159,8 +159,8 @@ mod tests {
 
     const WHOLE: &str = "         0          0 4294967295\n";
 
-    fn range(first: u32, count: u32) -> Option<Range> {
-        Some(Range { first, count })
+    fn range(first: u32, count: u32) -> Range {
+        Range { first, count }
     }
 
     fn root(map: &str, users: Option<Range>) -> (Ids, Option<Lack>) {
@@ -186,8 +186,8 @@ mod tests {
     fn root_gives_a_range_that_nobody_has() {
         for (users, first) in [
             (None, UNUSED),
-            (range(500_000, COUNT), 500_000),
-            (range(500_000, 10), UNUSED),
+            (Some(range(500_000, COUNT)), 500_000),
+            (Some(range(500_000, 10)), UNUSED),
         ] {
             let count = COUNT;
             assert_eq!(root(WHOLE, users), (Ids::Range { first, count }, None));
@@ -212,10 +212,10 @@ mod tests {
             first_group: 200_000,
             count,
         };
-        let users = range(100_000, 65_536);
-        let given = user(users, range(200_000, 65_536), true);
+        let users = Some(range(100_000, 65_536));
+        let given = user(users, Some(range(200_000, 65_536)), true);
         assert_eq!(given, (ids(65_535), None));
-        assert_eq!(user(users, range(200_000, 7), true), (ids(7), None));
+        assert_eq!(user(users, Some(range(200_000, 7)), true), (ids(7), None));
     }
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
             group: 1001,
         };
         let lacks = |helpers| Some(Lack::Users { helpers });
-        let there = range(100_000, 65_536);
+        let there = Some(range(100_000, 65_536));
         assert_eq!(user(there, None, true), (single, lacks(false)));
         assert_eq!(user(None, there, true), (single, lacks(false)));
         assert_eq!(user(there, there, false), (single, lacks(true)));
