@@ -17,8 +17,9 @@ use crate::context::Context;
 use crate::images::Image;
 
 use super::begin::{self, Started};
-use super::decide::{Effect, Event, Failure, Notice, until};
+use super::decide::{Effect, Event, Failure, Notice};
 use super::live::Live;
+use super::probes::until;
 use super::sandbox::{self, Sandbox};
 use super::state::{self, Finish, Run, State};
 use super::{hooks, message, security, status, stop, written};

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Container, Pod};
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::jiff::Timestamp;
 
 use super::probes::{Probes, Verdict, Which, after};
 use super::state::{
@@ -479,12 +479,6 @@ impl Turn<'_> {
     fn wake_at(&mut self, at: Timestamp) {
         self.wake = Some(self.wake.map_or(at, |other| other.min(at)));
     }
-}
-
-/// How long until then.
-pub(crate) fn until(at: Timestamp, now: Timestamp) -> Duration {
-    let left: SignedDuration = at.duration_since(now);
-    Duration::try_from(left).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Container, Probe};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-/// How long after a first failure a container that has never been ready is asked once more, twice as long after each further one. The
+/// A container that has never been ready is asked again when it has had a quarter more of time, and never sooner than after this. The
 /// kubelet asks a whole period later; whoever waits for a service that starts in a tenth of a second would wait for that.
 const EARLY: Duration = Duration::from_millis(50);
 
@@ -60,8 +60,7 @@ struct Course {
     last: Option<Timestamp>,
     /// When it was asked at all.
     tried: Option<Timestamp>,
-    /// How often it was asked between those, and whether that is the question that is open.
-    early: u32,
+    /// Whether what is open was asked in between.
     is_early: bool,
     successes: u32,
     failures: u32,
@@ -138,22 +137,21 @@ impl Probes {
             if !applies || course.asked {
                 continue;
             }
+            let first = after(since, seconds(probe.initial_delay_seconds, 0));
             let usual = match course.last {
                 Some(last) => after(last, seconds(probe.period_seconds, 10)),
-                None => after(since, seconds(probe.initial_delay_seconds, 0)),
+                None => first,
             };
             let early = course
                 .tried
                 .filter(|_| which.may_be_early() && course.passes.is_none());
-            let early = early.map(|tried| after(tried, EARLY * 2_u32.saturating_pow(course.early)));
+            let early = early.map(|tried| after(tried, EARLY.max(until(tried, first) / 4)));
             let at = early.map_or(usual, |early| early.min(usual));
             if at <= now {
                 course.asked = true;
                 course.tried = Some(now);
                 course.is_early = usual > now;
-                if course.is_early {
-                    course.early += 1;
-                } else {
+                if !course.is_early {
                     course.last = Some(now);
                 }
                 due.push(which);
@@ -200,6 +198,11 @@ impl Probes {
     pub(crate) fn is_asking(&self, which: Which) -> bool {
         self.course(which).asked
     }
+}
+
+/// How long until then.
+pub(crate) fn until(at: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(now)).unwrap_or_default()
 }
 
 pub(crate) fn after(start: Timestamp, span: Duration) -> Timestamp {
@@ -278,14 +281,22 @@ mod tests {
             let due = probes.due(&container, at(millis));
             assert_eq!(due.0, [Which::Readiness], "{millis} {due:?}");
             let verdict = probes.answer(&container, Which::Readiness, well);
-            let next = probes.due(&container, at(millis)).1.unwrap();
-            (verdict, next.as_millisecond())
+            let (_, next) = probes.due(&container, at(millis));
+            // The node wakes when it is time, to the millisecond.
+            let next = next.unwrap().as_microsecond();
+            (verdict, (next + 999) / 1000)
         };
-        assert_eq!(asked(0, false), (Verdict::Unchanged, 50));
-        assert_eq!(asked(50, false), (Verdict::Early, 150));
-        assert_eq!(asked(150, false), (Verdict::Early, 350));
-        assert_eq!(asked(350, false), (Verdict::Early, 750));
-        assert_eq!(asked(750, false), (Verdict::Early, 1000));
+        let mut now = 0;
+        let mut times = Vec::new();
+        while now < 1000 {
+            let (verdict, next) = asked(now, false);
+            let first = times.is_empty();
+            assert_eq!(verdict == Verdict::Early, !first, "{now}");
+            times.push(now);
+            now = next;
+        }
+        let expected = [0, 50, 100, 150, 200, 250, 313, 392, 490, 613, 767, 959];
+        assert_eq!(times, expected);
         // What the probe says goes on beside it, and two failures are enough.
         assert_eq!(asked(1000, false), (Verdict::Changed, 2000));
         assert_eq!(asked(2000, true), (Verdict::Changed, 3000));

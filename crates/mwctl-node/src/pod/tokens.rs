@@ -10,8 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::PostParams;
 use kube::{Api, Client};
 
-use super::decide::until;
-use super::probes::after;
+use super::probes::{after, until};
 use super::volumes::{self, TokenNeed};
 
 /// None is kept for longer, however long it lasts.
