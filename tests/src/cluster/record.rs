@@ -71,20 +71,20 @@ impl Record {
     pub fn shown(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Instant {
         let start = Instant::now();
         let mut next = 0;
-        let mut all = self.seen.lock();
+        let mut known = self.seen.lock();
         loop {
-            if let Some((at, _)) = all[next..].iter().find(|(_, object)| wanted(object)) {
+            if let Some((at, _)) = known[next..].iter().find(|(_, object)| wanted(object)) {
                 return *at;
             }
-            next = all.len();
+            next = known.len();
             let left = PATIENCE.saturating_sub(start.elapsed());
             assert!(
                 !left.is_zero(),
                 "the cluster never showed: {what}\n{}",
-                told(&all)
+                told(&known)
             );
-            let waited = self.seen.more.wait_timeout(all, left);
-            all = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let heard = self.seen.more.wait_timeout(known, left);
+            known = heard.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
