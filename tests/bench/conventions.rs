@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use mwctl_core::conventions::{self, Document, Input, Repository};
 use mwctl_core::manifest;
+use mwctl_core::observed::Observed;
+use mwctl_core::plan::{self, Desired, PlanOptions};
 
 /// How often each is measured; the median counts.
 const RUNS: usize = 9;
@@ -40,6 +42,10 @@ fn main() -> ExitCode {
         }),
         row("render, 30 services", 20, || {
             assert!(thirty.render() > 60);
+        }),
+        row("plan, 30 services of which one changed", 20, {
+            let observed = thirty.deployed();
+            move || assert!(thirty.plan(&observed) > 0)
         }),
         row("10 MB of keys", 2000, || long(&keys())),
         row("10 MB in one line", 2000, || long(&line())),
@@ -173,6 +179,39 @@ impl Folder {
     fn render(&self) -> usize {
         let stack = self.with(|input| conventions::resolve(input).unwrap());
         manifest::render(&stack, &BTreeMap::new(), "bench").len()
+    }
+
+    /// What a cluster has where all of it was brought up, but for one Deployment's replicas.
+    fn deployed(&self) -> Observed {
+        let stack = self.with(|input| conventions::resolve(input).unwrap());
+        let objects = manifest::render(&stack, &BTreeMap::new(), "bench");
+        let live = objects.into_iter().map(|object| {
+            let id = object.id();
+            (id, object.stamped().to_value())
+        });
+        let mut observed = Observed {
+            objects: live.collect(),
+            ..Observed::default()
+        };
+        let mut workloads = (observed.objects.values_mut())
+            .filter_map(|object| object.pointer_mut("/spec/replicas"));
+        *workloads.next().unwrap() = 7.into();
+        observed
+    }
+
+    /// The steps from that to what is described: from its texts, as a command does it.
+    fn plan(&self, observed: &Observed) -> usize {
+        let stack = self.with(|input| conventions::resolve(input).unwrap());
+        let objects = manifest::render(&stack, &BTreeMap::new(), "bench");
+        let desired = Desired {
+            stack: &stack,
+            objects: &objects,
+            builds: &BTreeMap::new(),
+            worktree: "bench",
+        };
+        plan::plan(&desired, observed, &PlanOptions::default())
+            .steps
+            .len()
     }
 }
 

@@ -136,7 +136,7 @@ services:
     let said = script(
         stack,
         "$M up --quiet; sed -i 's/web:1/web:2/; s/hello/bye/; s/settings:/annotations: {mwctl\\/simulate: fail}\\n    settings:/' mwctl.yaml; \
-         $M up --rollback --timeout 2s 2>&1; echo code $?; \
+         $M up --rollback --timeout 8s 2>&1; echo code $?; \
          sed -i 's/web:2/web:1/; s/bye/hello/; /simulate/d' mwctl.yaml; $M diff; $M status | tail -n 1",
     );
     assert!(said.contains("is back to what ran before"), "{said}");
