@@ -186,7 +186,7 @@ async fn watch(
         if reached(goal.condition, seen.observed.progress(goal.workload)) {
             let now = Instant::now();
             let over = *settled.get_or_insert(now + SETTLING) <= now;
-            if !unchecked(goal, seen) || over && trouble(seen).is_none() {
+            if !unchecked(goal, seen) || over && go_on(&seen.observed.pods) {
                 return Ok(());
             }
             if over {
@@ -261,6 +261,15 @@ fn unchecked(goal: &Goal<'_>, seen: &Seen) -> bool {
         && main.readiness.is_none()
         && main.startup.is_none()
         && seen.observed.pods.iter().all(own)
+}
+
+/// Whether no process of the pods that count has ended. What an earlier description left behind doesn't.
+fn go_on(pods: &[ObservedPod]) -> bool {
+    let over = |pod: &&ObservedPod| {
+        pod.terminating || matches!(pod.phase.as_str(), "Failed" | "Succeeded")
+    };
+    let mut count = pods.iter().filter(|pod| !over(pod));
+    count.all(ObservedPod::is_running)
 }
 
 /// What is in the way that may pass, but should be known at once.
