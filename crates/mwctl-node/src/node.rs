@@ -227,11 +227,10 @@ impl Pods {
         let one = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let (changes, uid, end) = (self.changes.0.clone(), uid.to_owned(), end.clone());
         self.watches.spawn(async move {
-            let mut first = true;
-            let events = watch(api, one).default_backoff().applied_objects();
-            let watched = events.try_for_each(|_| {
-                // What is there at first is what the volumes were made of.
-                if !std::mem::take(&mut first) {
+            let events = watch(api, one).default_backoff();
+            let watched = events.try_for_each(|event| {
+                // What is there at first need not be what the volumes were made of: they may be a moment older.
+                if !matches!(event, Event::Init | Event::InitApply(_)) {
                     drop(changes.send(uid.clone()));
                 }
                 futures::future::ok(())

@@ -336,12 +336,7 @@ impl Actor {
             (self.context.clone(), self.pod.clone(), self.sandbox.clone());
         let Some(sandbox) = sandbox else { return };
         self.tasks.spawn(async move {
-            let around = sandbox::surroundings(&context, sandbox.address);
-            let brought = async {
-                let planned = sandbox::plan(&context, &pod, &sandbox.tokens, &around).await?;
-                sandbox::show(&context, planned.values()).await
-            };
-            if let Err(message) = brought.await {
+            if let Err(message) = sandbox::refresh(&context, &pod, &sandbox).await {
                 context
                     .tell(&pod, Notice::warning("FailedMount", message))
                     .await;

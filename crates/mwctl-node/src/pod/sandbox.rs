@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
 use mwctl_container::{Container, File, Join, Running, Shared, Volume, host, tree};
+use tokio::sync::Mutex;
 
 use crate::context::Context;
 
@@ -31,6 +32,8 @@ pub(crate) struct Sandbox {
     pub(crate) join: Join,
     pub(crate) planned: BTreeMap<String, Planned>,
     pub(crate) tokens: Arc<Tokens>,
+    /// What the volumes show by now.
+    shown: Arc<Mutex<BTreeMap<String, Planned>>>,
     /// The first process, where the containers share theirs.
     pause: Option<Running>,
 }
@@ -134,6 +137,7 @@ pub(crate) async fn prepare(context: &Context, pod: &Pod) -> Result<Sandbox, Fai
     Ok(Sandbox {
         address: attached.address,
         join,
+        shown: Arc::new(Mutex::new(planned.clone())),
         planned,
         tokens,
         pause,
@@ -170,7 +174,7 @@ fn file(name: &str, text: String) -> File {
 }
 
 /// What the volumes shall be, as the cluster says now.
-pub(crate) async fn plan(
+async fn plan(
     context: &Context,
     pod: &Pod,
     tokens: &Tokens,
@@ -193,24 +197,32 @@ pub(crate) async fn plan(
     volumes::plan(pod, &given)
 }
 
-/// Makes the volumes in memory, or brings their files to what was planned.
-pub(crate) async fn show(
-    context: &Context,
-    planned: impl Iterator<Item = &Planned>,
-) -> Result<(), String> {
-    for planned in planned {
-        if let Planned::Memory(volume) = planned {
-            let made = context.runtime.volume(volume.clone()).await;
-            made.map_err(|error| error.to_string())?;
+/// Shows in the volumes what they are made of by now. One after the other, so that no older state comes last.
+pub(crate) async fn refresh(context: &Context, pod: &Pod, sandbox: &Sandbox) -> Result<(), String> {
+    let mut shown = sandbox.shown.lock().await;
+    let around = surroundings(context, sandbox.address);
+    for (name, planned) in plan(context, pod, &sandbox.tokens, &around).await? {
+        if shown.get(&name) != Some(&planned) {
+            show(context, &planned).await?;
+            shown.insert(name, planned);
         }
+    }
+    Ok(())
+}
+
+/// Writes a volume that is in memory.
+async fn show(context: &Context, planned: &Planned) -> Result<(), String> {
+    if let Planned::Memory(volume) = planned {
+        let made = context.runtime.volume(volume.clone()).await;
+        made.map_err(|error| error.to_string())?;
     }
     Ok(())
 }
 
 /// Makes all volumes.
 async fn make(context: &Context, planned: &BTreeMap<String, Planned>) -> Result<(), String> {
-    show(context, planned.values()).await?;
     for (name, planned) in planned {
+        show(context, planned).await?;
         match planned {
             Planned::Memory(_) => {}
             Planned::Disk { path, group } => {

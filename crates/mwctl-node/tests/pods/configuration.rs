@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolume, PersistentVolumeClaim, Secret};
 use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use mwctl_node::log::Query;
 use serde_json::{Value, json};
 
@@ -80,6 +80,27 @@ async fn a_mounted_config_map_changes_under_the_container() {
         log.starts_with("old\nnewfile\nmore\n") && log.contains("Read-only"),
         "{log}"
     );
+}
+
+#[tokio::test]
+async fn an_optional_config_map_is_shown_as_soon_as_it_is_there_and_no_longer() {
+    let stage = Stage::new().await;
+    let script = "until test -e /m/file; do sleep 0.01; done; cat /m/file; echo; touch /tmp/up; \
+        while test -e /m/file; do sleep 0.01; done; echo gone";
+    let mut container = shell("main", script);
+    container["volumeMounts"] = json!([{"name": "m", "mountPath": "/m"}]);
+    container["readinessProbe"] =
+        json!({"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1});
+    let spec = json!({"restartPolicy": "Never", "containers": [container],
+        "volumes": [{"name": "m", "configMap": {"name": "m", "optional": true}}]});
+    stage.create("optional", spec).await;
+    stage.phase("optional", "Running").await;
+    config_map(&stage, json!({"file": "here"})).await;
+    stage.wait("optional", |pod: Option<&_>| ready(pod)).await;
+    let api: Api<ConfigMap> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    api.delete("m", &DeleteParams::default()).await.unwrap();
+    let pod = stage.phase("optional", "Succeeded").await;
+    assert_eq!(stage.log(&pod).await, "here\ngone\n");
 }
 
 #[tokio::test]
