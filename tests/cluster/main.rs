@@ -15,7 +15,12 @@ mod mathoid;
 mod moments;
 mod outage;
 mod recipe;
+mod rendered;
 mod replace;
+#[path = "../conventions/scenarios.rs"]
+mod scenarios;
+#[path = "../conventions/served.rs"]
+mod served;
 
 use mwctl_tests::cluster::TestCluster;
 

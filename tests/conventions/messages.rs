@@ -60,7 +60,7 @@ fn every_message_has_an_invalid_file() {
         &here.join("../crates/mwctl-core/src/conventions"),
         &mut files,
     );
-    let texts: String = super::scenarios("invalid")
+    let texts: String = crate::scenarios::scenarios("invalid")
         .iter()
         .map(|file| std::fs::read_to_string(file.with_extension("txt")).unwrap())
         .collect();

@@ -42,7 +42,8 @@ fn the_sample_stacks_resolve_with_the_files_their_sources_have() {
     let files = folder("stacks");
     assert!(!files.is_empty());
     for file in files {
-        let stack = crate::resolve(&file, &repository).unwrap_or_else(|it| panic!("{it:?}"));
+        let stack =
+            crate::scenarios::resolve(&file, &repository).unwrap_or_else(|it| panic!("{it:?}"));
         assert_eq!(stack.services["mathoid"].port().unwrap().number, 10044);
         assert!(stack.services.contains_key("redis"));
     }
@@ -51,7 +52,7 @@ fn the_sample_stacks_resolve_with_the_files_their_sources_have() {
 #[test]
 fn the_sample_of_three_services_has_what_it_shows() {
     let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conventions/stacks/greeting");
-    let stack = crate::resolve(&place.join("mwctl.yaml"), &place);
+    let stack = crate::scenarios::resolve(&place.join("mwctl.yaml"), &place);
     let stack = stack.unwrap_or_else(|it| panic!("{it:?}"));
     let names: Vec<&str> = stack
         .services
@@ -84,7 +85,7 @@ fn the_miniature_of_mediawikis_stack_resolves() {
     }
     let file = folder.path().join("mwctl.yaml");
     std::fs::copy(place.join("mwctl.yaml"), &file).unwrap();
-    let stack = crate::resolve(&file, &root).unwrap_or_else(|it| panic!("{it:?}"));
+    let stack = crate::scenarios::resolve(&file, &root).unwrap_or_else(|it| panic!("{it:?}"));
     let port = |name: &str| stack.services[name].port().map(|port| port.number);
     // The ports that these services have in production and had in 2017.
     assert_eq!(port("mediawiki"), Some(8080));
@@ -139,7 +140,8 @@ fn each_convention_makes_a_service_of_the_smallest_repository() {
         }
         let file = folder.path().join("mwctl.yaml");
         std::fs::write(&file, text).unwrap();
-        let stack = crate::resolve(&file, &root).unwrap_or_else(|it| panic!("{name}: {it:?}"));
+        let stack =
+            crate::scenarios::resolve(&file, &root).unwrap_or_else(|it| panic!("{name}: {it:?}"));
         let service = &stack.services[name.as_str()];
         assert_eq!(service.convention, name);
         let ports = !matches!(name.as_str(), "worker" | "job" | "cron");
@@ -157,7 +159,7 @@ fn the_shipped_helpers_have_productions_names_ports_and_resources() {
     let text = "apiVersion: mwctl/v1\nkind: Service\nname: x\ncontainer: {image: \"x:1\", ports: [{port: 80}]}\n\
                 helpers: {statsd-exporter: {}, tls-proxy: {}, cache: {}, log-collector: {}}\n";
     std::fs::write(&file, text).unwrap();
-    let stack = crate::resolve(&file, &folder.path().join("mwctl")).unwrap();
+    let stack = crate::scenarios::resolve(&file, &folder.path().join("mwctl")).unwrap();
     let service = &stack.services["x"];
     let helper = |name: &str| service.helpers.iter().find(|it| it.name == name).unwrap();
     let ports = |name: &str| -> Vec<(String, u16)> {

@@ -1,12 +1,16 @@
-//! What is rendered is what a Kubernetes API takes: every sample, by server-side dry run.
+//! What is rendered is what a Kubernetes API takes: every sample, by server-side dry run. The embedded API is asked here, a real one by the
+//! suite for clusters.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
 use mwctl_core::manifest::{Object, render};
 use mwctl_core::model::Stack;
-use mwctl_testing::TestCluster;
+
+use crate::scenarios::{resolve, scenarios};
 
 /// The objects of a stack as they would be applied.
 fn objects(stack: &Stack) -> Vec<Object> {
@@ -14,7 +18,7 @@ fn objects(stack: &Stack) -> Vec<Object> {
     rendered.into_iter().map(Object::stamped).collect()
 }
 
-fn api(cluster: &TestCluster, object: &Object) -> Api<DynamicObject> {
+fn api(client: &Client, object: &Object) -> Api<DynamicObject> {
     let id = object.id();
     let types = TypeMeta {
         api_version: id.api_version,
@@ -22,26 +26,31 @@ fn api(cluster: &TestCluster, object: &Object) -> Api<DynamicObject> {
     };
     let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(&types).unwrap());
     match &id.namespace {
-        Some(namespace) => Api::namespaced_with(cluster.client(), namespace, &resource),
-        None => Api::all_with(cluster.client(), &resource),
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
     }
 }
 
-#[tokio::test]
-async fn the_api_takes_everything_that_is_rendered() {
-    let cluster = TestCluster::start().await.unwrap();
+/// Has everything that is rendered of every sample judged, and returns the namespaces that were made for it.
+pub(crate) async fn judged(client: &Client) -> BTreeSet<String> {
+    let mut namespaces = BTreeSet::new();
     let dry = PatchParams::apply("mwctl").dry_run();
-    let mut kinds = std::collections::BTreeSet::new();
-    for file in super::scenarios("valid") {
-        let stack = super::resolve(&file, &file.with_extension("")).unwrap();
+    let mut kinds = BTreeSet::new();
+    for file in scenarios("valid") {
+        let stack = resolve(&file, &file.with_extension("")).unwrap();
         for object in objects(&stack) {
             let id = object.id();
             kinds.insert(id.kind.clone());
             // What is in a namespace needs it to be there.
             let wet = PatchParams::apply("mwctl");
-            let parameters = if id.kind == "Namespace" { &wet } else { &dry };
+            let parameters = if id.kind == "Namespace" {
+                namespaces.insert(id.name.clone());
+                &wet
+            } else {
+                &dry
+            };
             let patch = Patch::Apply(object.to_value());
-            let answer = api(&cluster, &object)
+            let answer = api(client, &object)
                 .patch(&id.name, parameters, &patch)
                 .await;
             let name = Path::new(file.file_name().unwrap()).display().to_string();
@@ -69,4 +78,5 @@ async fn the_api_takes_everything_that_is_rendered() {
             "StatefulSet",
         ]
     );
+    namespaces
 }

@@ -1,6 +1,7 @@
 //! What stands in a test's namespace: looked at, shown after a failure, deleted at the end.
 
 use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, LogParams, Patch, PatchParams};
 use kube::discovery::{Discovery, Scope, verbs};
 
@@ -13,6 +14,16 @@ impl Bed {
 
     fn pods_api(&self, namespace: &str) -> Api<Pod> {
         Api::namespaced(self.cluster.client.clone(), namespace)
+    }
+
+    /// A client of its API.
+    pub fn client(&self) -> Client {
+        self.cluster.client.clone()
+    }
+
+    /// Waits for what is asked of it.
+    pub fn wait_for<T>(&self, what: impl Future<Output = T>) -> T {
+        self.runtime.block_on(what)
     }
 
     /// Whether the namespace is there, also when it is about to go.
