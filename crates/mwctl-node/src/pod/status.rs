@@ -312,11 +312,9 @@ fn states(
             reason, message, ..
         } => (waiting(reason, Some(message.clone())), last),
         Run::Waiting | Run::Starting => {
-            let blocked = role == Role::Main && !state.initialized
-                || matches!(member.run, Run::Waiting)
-                    && role != Role::Main
-                    && matches!(state.sandbox, Sandbox::Ready { .. });
-            let reason = if blocked {
+            let prepares = (pod.spec.as_ref())
+                .is_some_and(|spec| spec.init_containers.iter().flatten().next().is_some());
+            let reason = if prepares {
                 "PodInitializing"
             } else {
                 "ContainerCreating"

@@ -175,6 +175,10 @@ fn init_containers_come_one_after_the_other_and_sidecars_stay() {
     let mut world = World::new(
         json!({"restartPolicy": "Never", "initContainers": init, "containers": [{"name": "a"}]}),
     );
+    // As the kubelet says it of all of them, also before the first one starts.
+    for name in ["i", "s", "j", "a"] {
+        assert_eq!(world.waiting(name), "PodInitializing");
+    }
     assert_eq!(world.prepared(), [start("i", 0)]);
     assert_eq!(world.waiting("a"), "PodInitializing");
     assert_eq!(world.started("i"), []);
