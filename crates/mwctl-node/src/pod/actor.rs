@@ -104,7 +104,7 @@ pub(crate) async fn run(
         let next = wake.into_iter().chain(late.then_some(AGAIN)).min();
         tokio::select! {
             update = updates.recv() => match update {
-                Some(Update::Changed(pod)) => actor.pod = Arc::new(*pod),
+                Some(Update::Changed(pod)) => actor.changed(*pod),
                 Some(Update::Volumes) => actor.refresh_volumes(),
                 Some(Update::Gone) | None => actor.lost(),
             },
@@ -125,6 +125,20 @@ impl Actor {
     fn api(&self) -> Api<Pod> {
         let namespace = self.pod.metadata.namespace.as_deref().unwrap_or_default();
         Api::namespaced(self.context.client.clone(), namespace)
+    }
+
+    fn changed(&mut self, pod: Pod) {
+        let shows = |pod: &Pod| {
+            (
+                pod.metadata.labels.clone(),
+                pod.metadata.annotations.clone(),
+            )
+        };
+        let differs = shows(&self.pod) != shows(&pod);
+        self.pod = Arc::new(pod);
+        if differs {
+            self.refresh_volumes();
+        }
     }
 
     fn is_over(&self) -> bool {

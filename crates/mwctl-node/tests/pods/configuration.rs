@@ -104,6 +104,28 @@ async fn an_optional_config_map_is_shown_as_soon_as_it_is_there_and_no_longer() 
 }
 
 #[tokio::test]
+async fn a_pods_own_labels_change_under_the_container() {
+    let stage = Stage::new().await;
+    let script = "touch /tmp/up; until grep -q new /m/labels; do sleep 0.01; done; cat /m/labels";
+    let mut container = shell("main", script);
+    container["volumeMounts"] = json!([{"name": "m", "mountPath": "/m"}]);
+    container["readinessProbe"] =
+        json!({"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1});
+    let labels = json!({"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}});
+    let spec = json!({"restartPolicy": "Never", "containers": [container],
+        "volumes": [{"name": "m", "downwardAPI": {"items": [labels]}}]});
+    stage.create("labelled", spec).await;
+    stage.wait("labelled", |pod: Option<&_>| ready(pod)).await;
+    let patch = json!({"metadata": {"labels": {"a": "new"}}});
+    let patch = Patch::Merge(patch);
+    let (pods, parameters) = (stage.pods(), PatchParams::default());
+    pods.patch("labelled", &parameters, &patch).await.unwrap();
+    let pod = stage.phase("labelled", "Succeeded").await;
+    let log = stage.log(&pod).await;
+    assert!(log.contains("a=\"new\""), "{log}");
+}
+
+#[tokio::test]
 async fn containers_share_what_a_pod_shares() {
     let stage = Stage::new().await;
     let listen = "python3 -c 'import socket; s = socket.create_server((\"127.0.0.1\", 80)); s.accept()[0].send(b\"hi\\n\")'";
