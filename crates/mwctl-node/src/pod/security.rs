@@ -86,7 +86,11 @@ pub(crate) fn refuse(pod: &Pod) -> Option<Refusal> {
     });
     let privileged = privileged
         .map(|(_, container)| format!("container {}: securityContext.privileged", container.name));
-    let refused: Vec<String> = asks.chain(privileged).collect();
+    // They would be the machine's, or nobody's: a pod that needs them must not run without.
+    let sysctls = (spec.security_context.iter())
+        .flat_map(|context| context.sysctls.iter().flatten())
+        .map(|sysctl| format!("spec.securityContext.sysctls: {}", sysctl.name));
+    let refused: Vec<String> = asks.chain(privileged).chain(sysctls).collect();
     if refused.is_empty() {
         return None;
     }
@@ -284,6 +288,13 @@ mod tests {
         let message = refuse(&pod(asks)).unwrap().message;
         assert!(
             message.contains("hostNetwork") && message.contains("container c"),
+            "{message}"
+        );
+        let sysctls = json!({"sysctls": [{"name": "kernel.shm_rmid_forced", "value": "1"}]});
+        let asks = json!({"securityContext": sysctls, "containers": [{"name": "c"}]});
+        let message = refuse(&pod(asks)).unwrap().message;
+        assert!(
+            message.contains("sysctls: kernel.shm_rmid_forced"),
             "{message}"
         );
     }
