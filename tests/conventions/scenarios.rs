@@ -1,5 +1,7 @@
 //! Convention files as data: where they are, and what each resolves to. What is expected of that is elsewhere.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it can't go on")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

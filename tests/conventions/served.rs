@@ -1,6 +1,8 @@
 //! What is rendered is what a Kubernetes API takes: every sample, by server-side dry run. The embedded API is asked here, a real one by the
 //! suite for clusters.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it can't go on")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
