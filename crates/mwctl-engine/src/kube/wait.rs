@@ -33,6 +33,9 @@ const PATIENCE: u32 = 2;
 /// and the node, which looks once a second, has noticed.
 const SETTLING: Duration = Duration::from_secs(3);
 
+/// After how long a trouble that may be that of earlier pods is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
 /// The pods won't come as far as was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Wait {
@@ -159,8 +162,10 @@ async fn watch(
     let warnings = watcher::Config::default().fields("type=Warning");
     let mut events = pin!(watcher::watcher(events, warnings).default_backoff());
     let mut settled: Option<Instant> = None;
+    let mut again: Option<Instant> = None;
     loop {
         tokio::select! {
+            () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {}
             () = sleep_until(settled.unwrap_or_else(Instant::now)), if settled.is_some() => {}
             Some(workload) = workloads.next() => if let Ok(workload) = workload {
                 let value = serde_json::to_value(workload).unwrap_or_default();
@@ -201,11 +206,15 @@ async fn watch(
             return Err(Wait::Stuck(Box::new(cause)));
         }
         // Whoever waits should know at once, although starting again may help.
-        if let Some(trouble) = trouble(seen).filter(|it| !seen.told.contains(it))
-            && let Some(cause) = Box::pin(current_cause(cluster, goal, seen)).await
-        {
-            seen.told.insert(trouble);
-            report(Sign::Trouble(trouble, cause));
+        again = None;
+        if let Some(trouble) = trouble(seen).filter(|it| !seen.told.contains(it)) {
+            if let Some(cause) = Box::pin(current_cause(cluster, goal, seen)).await {
+                seen.told.insert(trouble);
+                report(Sign::Trouble(trouble, cause));
+            } else {
+                // The controllers have yet to say that it is about the pods of now, and no event may follow.
+                again = Some(Instant::now() + LOOK_AGAIN);
+            }
         }
         let words = in_words(seen);
         if words != seen.shown {
