@@ -30,14 +30,13 @@ pub(super) fn read(text: &[u8]) -> Result<Read, String> {
     let node = json.map_or_else(|| parse(text), Ok)?;
     let mut paths = Vec::new();
     node.doubled("", &mut paths);
-    let doubled = if paths.is_empty() {
-        None
-    } else {
-        Some(complaint(&parse::<Doubled>(text)?.0))
-    };
+    if paths.is_empty() {
+        let doubled = None;
+        return Ok(Read { node, doubled });
+    }
     Ok(Read {
+        doubled: Some(complaint(&parse::<Doubled>(text)?.0)),
         node: Node::from(node.into_value()),
-        doubled,
     })
 }
 
