@@ -128,13 +128,8 @@ impl Actor {
     }
 
     fn changed(&mut self, pod: Pod) {
-        let shows = |pod: &Pod| {
-            (
-                pod.metadata.labels.clone(),
-                pod.metadata.annotations.clone(),
-            )
-        };
-        let differs = shows(&self.pod) != shows(&pod);
+        let (before, after) = (&self.pod.metadata, &pod.metadata);
+        let differs = before.labels != after.labels || before.annotations != after.annotations;
         self.pod = Arc::new(pod);
         if differs {
             self.refresh_volumes();
