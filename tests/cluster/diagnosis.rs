@@ -83,6 +83,15 @@ fn status(cluster: &TestCluster, cases: &[&Case]) {
     }
 }
 
+/// A case that has a stack to itself: `up` and `status` name it soon.
+fn one_named_soon(cluster: &TestCluster, head: &str, case: &Case) {
+    describe(cluster, head, &[case]);
+    let record = cluster.record();
+    let up = cluster.start(&["up"]);
+    named_soon(&record, &up, case);
+    status(cluster, &[case]);
+}
+
 #[test]
 fn what_keeps_a_service_from_running_is_named_within_a_second() {
     let mut cluster = plain("diagnosis");
@@ -118,22 +127,14 @@ fn what_keeps_a_service_from_running_is_named_within_a_second() {
 fn a_quota_without_room_is_named_within_a_second() {
     let mut cluster = plain("quota");
     let _alone = cluster.alone();
-    describe(&cluster, "quota: {memory: 32Mi}\n", &[&causes::QUOTA]);
-    let record = cluster.record();
-    let up = cluster.start(&["up"]);
-    named_soon(&record, &up, &causes::QUOTA);
-    status(&cluster, &[&causes::QUOTA]);
+    one_named_soon(&cluster, "quota: {memory: 32Mi}\n", &causes::QUOTA);
 }
 
 #[test]
 fn what_is_forbidden_is_named_within_a_second() {
     let mut cluster = plain("forbidden");
     let _alone = cluster.alone();
-    describe(&cluster, "", &[&causes::FORBIDDEN]);
-    let record = cluster.record();
-    let up = cluster.start(&["up"]);
-    named_soon(&record, &up, &causes::FORBIDDEN);
-    status(&cluster, &[&causes::FORBIDDEN]);
+    one_named_soon(&cluster, "", &causes::FORBIDDEN);
 
     // Who may not look is told by the first answer.
     let start = Instant::now();
