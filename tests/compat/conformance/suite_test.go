@@ -41,6 +41,7 @@ var (
 	selectionFile = flag.String("selection", "selection.yaml", "which specs are not run, and which are known to fail")
 	cluster       = flag.String("cluster", "embedded", "what is run on which cluster: embedded or real, or with pods that are containers, node or real-node")
 	resultFile    = flag.String("result", "", "where to write the result, as Markdown")
+	summaryFile   = flag.String("summary", "", "where to write what came out, for a terminal: of processes side by side nothing else is shown")
 )
 
 func TestMain(m *testing.M) {
@@ -82,14 +83,27 @@ func TestConformance(t *testing.T) {
 	results = func(report ginkgo.Report) { outcome.add(report.SpecReports) }
 	// A failed spec fails the testing.T that it is given; which failures matter is decided below.
 	ginkgo.RunSpecs(&testing.T{}, "conformance", suite, reporter)
-	fmt.Println(outcome.text())
+	if suite.ParallelProcess > 1 {
+		// The first process gets the reports of all.
+		return
+	}
+	faults = outcome.faults(partly)
+	summary := outcome.text() + "\n"
+	if len(faults) > 0 {
+		summary += "not as the selection says: " + lines(faults) + "\n"
+	}
+	if *summaryFile == "" {
+		fmt.Print(summary)
+	} else if err := os.WriteFile(*summaryFile, []byte(summary), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	if *resultFile != "" && !partly {
 		if err := os.WriteFile(*resultFile, []byte(outcome.markdown()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if faults := outcome.faults(partly); len(faults) > 0 {
-		t.Fatalf("not as the selection says: %s", lines(faults))
+	if len(faults) > 0 {
+		t.Fail()
 	}
 }
 
