@@ -10,6 +10,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 
 use crate::pod::decide::Notice;
+use crate::pod::state;
 
 /// How many different ones are remembered; after that counting begins anew.
 const REMEMBERED: usize = 4096;
@@ -91,14 +92,14 @@ fn event(pod: &Pod, notice: &Notice, name: String, node: &str, now: Timestamp) -
             .as_ref()
             .and_then(|spec| spec.init_containers.as_ref());
         let is_init = init.is_some_and(|all| all.iter().any(|container| container.name == *name));
-        format!(
-            "spec.{}{{{name}}}",
-            if is_init {
-                "initContainers"
-            } else {
-                "containers"
-            }
-        )
+        let kind = if is_init {
+            "initContainers"
+        } else if state::ephemeral(pod, name).is_some() {
+            "ephemeralContainers"
+        } else {
+            "containers"
+        };
+        format!("spec.{kind}{{{name}}}")
     });
     Event {
         metadata: ObjectMeta {

@@ -69,6 +69,7 @@ pub(crate) async fn run(
     pod: Pod,
     mut updates: mpsc::UnboundedReceiver<Update>,
 ) {
+    let pod = state::view(pod);
     let mut state = State::new(&pod, Timestamp::now());
     state.refusal = security::refuse(&pod);
     state.remember(&pod);
@@ -130,7 +131,8 @@ impl Actor {
     fn changed(&mut self, pod: Pod) {
         let (before, after) = (&self.pod.metadata, &pod.metadata);
         let differs = before.labels != after.labels || before.annotations != after.annotations;
-        self.pod = Arc::new(pod);
+        self.pod = Arc::new(state::view(pod));
+        self.state.meet(&self.pod);
         if differs {
             self.refresh_volumes();
         }
@@ -449,6 +451,21 @@ impl State {
             let before = u32::try_from(known.restart_count).unwrap_or_default();
             member.restarts = before + u32::from(known.container_id.is_some());
             debug_assert_eq!(member.run, Run::Waiting);
+        }
+        for known in status.ephemeral_container_statuses.iter().flatten() {
+            let member = self.containers.get_mut(&known.name);
+            if let (Some(member), Some(id)) = (member, &known.container_id) {
+                // It is never started again.
+                member.run = Run::Ended(Finish {
+                    id: id.trim_start_matches(status::RUNTIME).to_owned(),
+                    code: 137,
+                    signal: None,
+                    reason: "ContainerStatusUnknown".to_owned(),
+                    message: Some("it ended with an earlier run of the node".to_owned()),
+                    started: self.begun,
+                    finished: Timestamp::now(),
+                });
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use k8s_openapi::api::core::v1::{Container as Spec, Pod, Service};
 use kube::Api;
 use kube::api::ListParams;
-use mwctl_container::{Container, Error, Step};
+use mwctl_container::{Container, Error, Join, Step};
 use tokio::net::unix::pipe;
 use tokio::task::JoinSet;
 
@@ -21,7 +21,7 @@ use super::live::{self, Live};
 use super::message;
 use super::sandbox::{Sandbox, surroundings};
 use super::sources::{Needs, Sources};
-use super::written;
+use super::{security, state, written};
 
 /// A container that runs, and what reads its output.
 #[derive(Debug)]
@@ -56,6 +56,7 @@ pub(crate) async fn begin(
     spec: &Spec,
     attempt: u32,
 ) -> Result<Started, Failure> {
+    let join = join(context, pod, sandbox, spec)?;
     let image = image(context, pod, spec).await?;
     let configuration = failure("CreateContainerConfigError");
     let variables = variables(context, pod, sandbox, spec, &image)
@@ -98,7 +99,7 @@ pub(crate) async fn begin(
     let container = Container {
         root,
         mounts: described.mounts,
-        join: sandbox.join.clone(),
+        join,
         process: Some(described.process.clone()),
         streams,
         limits: described.limits,
@@ -165,6 +166,28 @@ pub(crate) async fn begin(
         pumps,
         image,
     })
+}
+
+/// The namespaces of a container: those of its pod, and an ephemeral one may look at the processes of another container.
+fn join(context: &Context, pod: &Pod, sandbox: &Sandbox, spec: &Spec) -> Result<Join, Failure> {
+    let mut join = sandbox.join.clone();
+    let Some(ephemeral) = state::ephemeral(pod, &spec.name) else {
+        return Ok(join);
+    };
+    // A pod of those that are there from the beginning wouldn't have been taken.
+    if security::is_privileged(spec) {
+        let message = format!("container {}: {}", spec.name, security::NOTHING_PRIVILEGED);
+        return Err(failure("CreateContainerConfigError")(message));
+    }
+    let target = ephemeral.target_container_name.as_deref();
+    if let (None, Some(target)) = (&join.processes, target.filter(|it| !it.is_empty())) {
+        let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+        let live = context.live(uid, target).ok_or_else(|| {
+            failure("CreateContainerError")(format!("the target container {target:?} doesn't run"))
+        })?;
+        join.processes = Some(live.running);
+    }
+    Ok(join)
 }
 
 /// What begun and ended at once is told from what never began.

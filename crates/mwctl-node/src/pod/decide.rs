@@ -356,6 +356,12 @@ impl State {
                 }
             }
             Sandbox::Ready { .. } => {
+                // Also where init containers don't get on: that is what one looks into.
+                for (role, container) in
+                    containers(turn.pod).filter(|(role, _)| *role == Role::Ephemeral)
+                {
+                    self.advance(turn, role, container);
+                }
                 self.initialize(turn);
                 if self.initialized {
                     for (role, container) in
@@ -372,7 +378,7 @@ impl State {
 
     fn initialize(&mut self, turn: &mut Turn<'_>) {
         let init: Vec<_> = containers(turn.pod)
-            .filter(|(role, _)| *role != Role::Main)
+            .filter(|(role, _)| matches!(role, Role::Init | Role::Sidecar))
             .collect();
         for (role, container) in init {
             if role == Role::Init && self.initialized {

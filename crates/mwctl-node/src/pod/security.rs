@@ -60,6 +60,15 @@ pub(crate) struct Privileges {
     pub(crate) read_only_root: bool,
 }
 
+/// Why what is privileged isn't run.
+pub(crate) const NOTHING_PRIVILEGED: &str = "this node gives pods nothing of the machine itself";
+
+/// Whether a container asks for all rights of the machine.
+pub(crate) fn is_privileged(container: &Container) -> bool {
+    let context = container.security_context.as_ref();
+    context.is_some_and(|context| context.privileged == Some(true))
+}
+
 /// Why this node doesn't run the pod at all, if so: what it asks for would make it part of the machine.
 pub(crate) fn refuse(pod: &Pod) -> Option<Refusal> {
     let spec = pod.spec.as_ref()?;
@@ -78,12 +87,7 @@ pub(crate) fn refuse(pod: &Pod) -> Option<Refusal> {
         .into_iter()
         .filter(|(asked, _)| *asked == Some(true))
         .map(|(_, what)| what.to_owned());
-    let privileged = containers(pod).filter(|(_, container)| {
-        container
-            .security_context
-            .as_ref()
-            .is_some_and(|context| context.privileged == Some(true))
-    });
+    let privileged = containers(pod).filter(|(_, container)| is_privileged(container));
     let privileged = privileged
         .map(|(_, container)| format!("container {}: securityContext.privileged", container.name));
     // They would be the machine's, or nobody's: a pod that needs them must not run without.
@@ -94,10 +98,7 @@ pub(crate) fn refuse(pod: &Pod) -> Option<Refusal> {
     if refused.is_empty() {
         return None;
     }
-    let message = format!(
-        "this node gives pods nothing of the machine itself; refused: {}",
-        refused.join("; ")
-    );
+    let message = format!("{NOTHING_PRIVILEGED}; refused: {}", refused.join("; "));
     Some(Refusal {
         reason: "NotPermitted".to_owned(),
         message,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, EphemeralContainer, Pod};
 use k8s_openapi::jiff::Timestamp;
 
 use super::backoff::Backoff;
@@ -110,6 +110,8 @@ pub(crate) enum Role {
     /// It begins with the init containers and stays.
     Sidecar,
     Main,
+    /// It was added to a pod that ran, to look into it, and is started once. The pod doesn't wait for it.
+    Ephemeral,
 }
 
 /// When a container that ended is started again.
@@ -132,6 +134,13 @@ impl State {
             containers,
             ending: None,
             refusal: None,
+        }
+    }
+
+    /// Takes in the containers that were added to the pod.
+    pub(crate) fn meet(&mut self, pod: &Pod) {
+        for (_, container) in containers(pod) {
+            self.containers.entry(container.name.clone()).or_default();
         }
     }
 
@@ -180,7 +189,7 @@ impl State {
         };
         match (role, policy(pod)) {
             (Role::Sidecar, _) | (Role::Main, Policy::Always) => true,
-            (Role::Init | Role::Main, Policy::Never) => false,
+            (Role::Init | Role::Main, Policy::Never) | (Role::Ephemeral, _) => false,
             (Role::Init, _) | (Role::Main, Policy::OnFailure) => finish.code != 0,
         }
     }
@@ -213,7 +222,45 @@ fn policy(pod: &Pod) -> Policy {
     }
 }
 
-/// All containers of a pod in the order of their beginning, with what they are.
+/// A pod as the node looks at it: its ephemeral containers stand among the others, too.
+pub(crate) fn view(mut pod: Pod) -> Pod {
+    if let Some(spec) = &mut pod.spec {
+        let ephemeral = spec.ephemeral_containers.iter().flatten();
+        spec.containers.extend(ephemeral.cloned().map(as_container));
+    }
+    pod
+}
+
+fn as_container(it: EphemeralContainer) -> Container {
+    Container {
+        name: it.name,
+        image: it.image,
+        command: it.command,
+        args: it.args,
+        working_dir: it.working_dir,
+        env: it.env,
+        env_from: it.env_from,
+        volume_mounts: it.volume_mounts,
+        image_pull_policy: it.image_pull_policy,
+        security_context: it.security_context,
+        stdin: it.stdin,
+        stdin_once: it.stdin_once,
+        tty: it.tty,
+        termination_message_path: it.termination_message_path,
+        termination_message_policy: it.termination_message_policy,
+        // Kubernetes allows it neither ports nor limits, probes or hooks.
+        ..Container::default()
+    }
+}
+
+/// An ephemeral container of a pod by its name.
+pub(crate) fn ephemeral<'a>(pod: &'a Pod, name: &str) -> Option<&'a EphemeralContainer> {
+    let spec = pod.spec.as_ref()?;
+    let mut ephemeral = spec.ephemeral_containers.iter().flatten();
+    ephemeral.find(|container| container.name == name)
+}
+
+/// All containers of a pod's [`view`] in the order of their beginning, with what they are.
 pub(crate) fn containers(pod: &Pod) -> impl Iterator<Item = (Role, &Container)> {
     let spec = pod.spec.as_ref();
     let init = spec
@@ -225,7 +272,15 @@ pub(crate) fn containers(pod: &Pod) -> impl Iterator<Item = (Role, &Container)> 
             (if stays { Role::Sidecar } else { Role::Init }, container)
         });
     let main = spec.map(|spec| &spec.containers).into_iter().flatten();
-    init.chain(main.map(|container| (Role::Main, container)))
+    init.chain(main.map(|container| {
+        let is_ephemeral = ephemeral(pod, &container.name).is_some();
+        let role = if is_ephemeral {
+            Role::Ephemeral
+        } else {
+            Role::Main
+        };
+        (role, container)
+    }))
 }
 
 /// A container of a pod by its name.

@@ -11,7 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::state::{Ending, Finish, Member, Role, Run, Sandbox, State, containers};
 
 /// How containers' ids begin: the runtime, as for every kubelet.
-const RUNTIME: &str = "mwctl://";
+pub(super) const RUNTIME: &str = "mwctl://";
 
 /// The status that the pod should have. Conditions that others write stay with them.
 pub(crate) fn status(pod: &Pod, state: &State, node_address: &str, now: Timestamp) -> PodStatus {
@@ -22,7 +22,8 @@ pub(crate) fn status(pod: &Pod, state: &State, node_address: &str, now: Timestam
             .map(|(role, container)| of_container(pod, state, role, container))
             .collect()
     };
-    let init = statuses(|role| role != Role::Main);
+    let init = statuses(|role| matches!(role, Role::Init | Role::Sidecar));
+    let ephemeral = statuses(|role| role == Role::Ephemeral);
     let main = statuses(|role| role == Role::Main);
     let address = match &state.sandbox {
         Sandbox::Ready { address } => address.map(|address| address.to_string()),
@@ -40,6 +41,8 @@ pub(crate) fn status(pod: &Pod, state: &State, node_address: &str, now: Timestam
         container_statuses: Some(main).filter(|_| state.refusal.is_none()),
         init_container_statuses: Some(init)
             .filter(|init| !init.is_empty() && state.refusal.is_none()),
+        ephemeral_container_statuses: Some(ephemeral)
+            .filter(|it| !it.is_empty() && state.refusal.is_none()),
         host_ip: Some(node_address.to_owned()),
         host_ips: Some(vec![HostIP {
             ip: node_address.to_owned(),
@@ -109,7 +112,7 @@ fn conditions(
     let sandbox = matches!(state.sandbox, Sandbox::Ready { .. });
     let mut all = vec![condition("PodReadyToStartContainers", sandbox)];
     let uninitialized = containers(pod)
-        .filter(|(role, _)| *role != Role::Main)
+        .filter(|(role, _)| matches!(role, Role::Init | Role::Sidecar))
         .filter(|(role, container)| {
             let member = state.member(&container.name);
             match role {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it can't go on")]
 
 mod configuration;
+mod ephemeral;
 mod lifecycle;
 mod messages;
 mod parts;

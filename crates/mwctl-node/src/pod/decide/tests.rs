@@ -311,3 +311,45 @@ fn a_pod_has_a_deadline() {
         (Some("Failed"), Some("DeadlineExceeded"))
     );
 }
+
+#[test]
+fn an_ephemeral_container_is_started_once_and_nobody_waits_for_it() {
+    let mut world = World::new(json!({"restartPolicy": "Never", "containers": [{"name": "a"}]}));
+    assert_eq!(world.prepared(), [start("a", 0)]);
+    world.started("a");
+    let mut pod = world.pod.clone();
+    let debugger = json!([{"name": "d", "image": "i", "targetContainerName": "a"}]);
+    let spec = pod.spec.as_mut().unwrap();
+    spec.ephemeral_containers = serde_json::from_value(debugger).unwrap();
+    world.pod = crate::pod::state::view(pod);
+    world.state.meet(&world.pod);
+    assert_eq!(world.decide(), [start("d", 0)]);
+    world.started("d");
+    let running = status(&world.pod, &world.state, "", at(1));
+    let debugger = &running.ephemeral_container_statuses.unwrap()[0];
+    assert_eq!(debugger.name, "d");
+    assert_eq!(running.container_statuses.unwrap().len(), 1);
+    // It doesn't come again, and the pod's end is that of its own containers.
+    assert_eq!(world.ended("d", 1), []);
+    assert_eq!(world.ended("a", 0), [Effect::TearDown]);
+    let over = status(&world.pod, &world.state, "", at(2));
+    assert_eq!(over.phase.as_deref(), Some("Succeeded"));
+}
+
+#[test]
+fn what_looks_into_a_pod_ends_with_it() {
+    let mut world = World::new(json!({"restartPolicy": "Never", "containers": [{"name": "a"}]}));
+    world.pod.spec.as_mut().unwrap().ephemeral_containers =
+        serde_json::from_value(json!([{"name": "d", "image": "i"}])).unwrap();
+    world.pod = crate::pod::state::view(world.pod.clone());
+    world.state.meet(&world.pod);
+    // Also before the pod's own containers run.
+    assert_eq!(world.prepared(), [start("d", 0), start("a", 0)]);
+    world.started("d");
+    world.started("a");
+    let ended = world.ended("a", 0);
+    assert!(
+        matches!(&ended[..], [Effect::Stop { container, .. }] if container == "d"),
+        "{ended:?}"
+    );
+}
