@@ -13,6 +13,7 @@ mod guides;
 mod leave;
 mod mathoid;
 mod moments;
+mod mount;
 mod outage;
 mod recipe;
 mod rendered;

@@ -36,7 +36,7 @@ pub use step::{Commit, Restart, Step};
 pub use to_agent::{Hello, Put, ToAgent};
 
 /// The version of these messages. Both sides must have the same.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The largest piece of a file in one message: small enough for a heartbeat to slip in between.
 pub const CHUNK: usize = 256 << 10;

@@ -22,8 +22,8 @@ use std::collections::BTreeMap;
 
 pub(crate) use self::config::{certificate_name, secret_name};
 pub use self::develop::{
-    AGENT_DIRECTORY, AgentBundle, RUN_DIRECTORY, TestPod, agent_config_map, command_of,
-    develop_form, health_port, test_pod,
+    AGENT_DIRECTORY, AgentBundle, Inside, RUN_DIRECTORY, TestPod, agent_config_map, command_of,
+    develop_form, health_port, inside, test_pod,
 };
 pub use self::label::{
     APPLIED, FORM, Form, MANAGED_BY, MANAGER, NAME, PART_OF, RAW, ROLE, WORKTREE, container_name,

@@ -4,4 +4,5 @@ pub mod checkout;
 pub mod conduct;
 pub mod converge;
 pub mod link;
+pub mod mount;
 pub mod session;

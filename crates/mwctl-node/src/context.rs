@@ -24,6 +24,9 @@ pub struct Options {
     pub logs: PathBuf,
     /// Folders of this machine below which pods may mount.
     pub mountable: Vec<PathBuf>,
+    /// A folder of symbolic links to the checkouts that pods may mount, for reading only. It is read whenever a pod mounts one, so that
+    /// its owner can add some while the node runs.
+    pub checkouts: Option<PathBuf>,
     /// Where volumes are that begin empty and go with their pod, as far as they aren't in memory.
     pub empty: PathBuf,
     /// Where what containers write to their own root goes; to memory, which then counts as theirs, without it. Overlays must be

@@ -8,6 +8,7 @@
 pub(crate) mod actor;
 mod backoff;
 pub(crate) mod begin;
+pub(crate) mod checkout;
 pub(crate) mod decide;
 mod describe;
 mod environment;

@@ -248,6 +248,10 @@ pub struct Develop {
     #[arg(long, conflicts_with = "detach")]
     pub stop: bool,
 
+    /// Mount the checkouts, for reading only, instead of copying them: on the embedded cluster.
+    #[arg(long, conflicts_with = "stop")]
+    pub mount: bool,
+
     /// Don't lead local ports to the services.
     #[arg(long)]
     pub no_forward: bool,

@@ -73,6 +73,11 @@ impl Bed {
         }
     }
 
+    /// Whether it is a cluster of mwctl's own, on this machine.
+    pub fn is_embedded(&self) -> bool {
+        self.cluster.context.starts_with(BEDS[1])
+    }
+
     /// Waits until no other test uses the bed, and keeps them away.
     pub fn alone(&mut self) -> Alone {
         drop(self.shared.take());

@@ -71,6 +71,7 @@ fn parse_run(
 ) -> Result<Command, BadArguments> {
     let (mut target, mut directory, mut health_port, mut digest) = (None, None, None, None);
     let (mut run, mut probe) = (PathBuf::from(RUN_DIRECTORY), Probe::None);
+    let mut mounted = false;
     let mut settings = Settings {
         stop_timeout: Duration::from_secs(3),
         grace: Duration::from_secs(25),
@@ -91,6 +92,7 @@ fn parse_run(
             "--stop-timeout-ms" => settings.stop_timeout = millis(&option, &mut words)?,
             "--await-session-ms" => settings.await_session = millis(&option, &mut words)?,
             "--once" => once = true,
+            "--mounted" => mounted = true,
             _ => return Err(BadArguments::UnknownOption { command, option }),
         }
     }
@@ -108,6 +110,7 @@ fn parse_run(
     Ok(Command::Run(Box::new(run::Options {
         directory: directory.unwrap_or_else(|| target.clone()),
         target,
+        mounted,
         run,
         probe,
         health_port,
@@ -137,10 +140,10 @@ fn parse_connect(mut words: VecDeque<OsString>) -> Result<Command, BadArguments>
 
 fn parse_copy(mut words: VecDeque<OsString>) -> Result<Command, BadArguments> {
     const COMMAND: &str = "copy";
-    let (mut from, mut to) = (None, None);
+    let mut from = None;
     let mut options = copy::Options {
         from: PathBuf::new(),
-        to: PathBuf::new(),
+        to: None,
         exclude: Vec::new(),
         volumes: Vec::new(),
         run: PathBuf::from(RUN_DIRECTORY),
@@ -150,7 +153,7 @@ fn parse_copy(mut words: VecDeque<OsString>) -> Result<Command, BadArguments> {
         let option = word.to_string_lossy().into_owned();
         match option.as_str() {
             "--from" => from = Some(path(&option, &mut words)?),
-            "--to" => to = Some(path(&option, &mut words)?),
+            "--to" => options.to = Some(path(&option, &mut words)?),
             "--exclude" => options.exclude.push(value(&option, &mut words)?),
             "--volume" => {
                 let text: String = value(&option, &mut words)?;
@@ -177,10 +180,6 @@ fn parse_copy(mut words: VecDeque<OsString>) -> Result<Command, BadArguments> {
     options.from = from.ok_or(BadArguments::Missing {
         command: COMMAND,
         option: "--from",
-    })?;
-    options.to = to.ok_or(BadArguments::Missing {
-        command: COMMAND,
-        option: "--to",
     })?;
     Ok(Command::Copy(options))
 }

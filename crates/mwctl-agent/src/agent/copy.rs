@@ -1,5 +1,6 @@
 //! The init container: copies the image's application directory into a volume that the unprivileged
-//! user may write, and dependency directories into volumes of their own.
+//! user may write, and dependency directories into volumes of their own. Where the checkout itself is
+//! mounted, these alone.
 //!
 //! Files, directories and symbolic links with their modes and times; sockets, pipes and devices are
 //! left out, set-id bits dropped. Done once for a volume: a container that starts again finds the
@@ -23,7 +24,8 @@ use super::tree::{Found, Tree};
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) from: PathBuf,
-    pub(crate) to: PathBuf,
+    /// Nothing where the application's directory isn't copied.
+    pub(crate) to: Option<PathBuf>,
     /// Names left out at any depth, or paths relative to `from`.
     pub(crate) exclude: Vec<String>,
     /// Directories relative to `from`, and the volumes that take them.
@@ -62,8 +64,9 @@ struct Job {
 /// Copies everything, unless that was done before.
 pub(crate) fn copy(options: &Options) -> Result<(), CopyError> {
     let mut manifest = Manifest::open(&options.run).map_err(CopyError::Manifest)?;
-    let description = [&options.from, &options.to]
+    let description = [&options.from]
         .into_iter()
+        .chain(&options.to)
         .chain(options.volumes.iter().map(|(_, volume)| volume))
         .map(|path| path.to_string_lossy())
         .collect::<Vec<_>>()
@@ -74,10 +77,14 @@ pub(crate) fn copy(options: &Options) -> Result<(), CopyError> {
     let mut exclude = options.exclude.clone();
     exclude.extend(options.volumes.iter().map(|(inner, _)| inner.clone()));
     with_workers(|jobs| {
-        copy_tree(&options.from, &options.to, &exclude, jobs)?;
+        if let Some(to) = &options.to {
+            copy_tree(&options.from, to, &exclude, jobs)?;
+        }
         for (inner, volume) in &options.volumes {
-            let mount_point = options.to.join(inner);
-            fs::create_dir_all(&mount_point).map_err(write(&mount_point))?;
+            if let Some(to) = &options.to {
+                let mount_point = to.join(inner);
+                fs::create_dir_all(&mount_point).map_err(write(&mount_point))?;
+            }
             let from = options.from.join(inner);
             if from.is_dir() {
                 copy_tree(&from, volume, &options.exclude, jobs)?;
@@ -90,8 +97,10 @@ pub(crate) fn copy(options: &Options) -> Result<(), CopyError> {
     manifest.append(records).map_err(CopyError::Manifest)
 }
 
-/// The records of the files that come from the service's source and are still what the image has.
+/// The records of the files that come from the service's source and are still what the image has. Where the checkout itself is mounted they
+/// are what the image's dependencies were made for.
 fn sources(options: &Options) -> Result<Vec<Record>, CopyError> {
+    let to = options.to.as_ref().unwrap_or(&options.from);
     let list = match fs::read_to_string(&options.sources) {
         Ok(list) => list,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -102,7 +111,7 @@ fn sources(options: &Options) -> Result<Vec<Record>, CopyError> {
             });
         }
     };
-    let tree = Tree::open(&options.to).map_err(write(&options.to))?;
+    let tree = Tree::open(to).map_err(write(to))?;
     let record = |line: &str| match tree.found(&RelativePath::parse(line).ok()?) {
         Ok(Some(Found::Entry(kind))) => Some(Record::Has {
             path: line.to_owned(),

@@ -5,6 +5,7 @@
 //! collected at a time: a message with another number forgets what came before.
 
 mod commit;
+mod mounted;
 mod staging;
 
 use std::path::Path;
@@ -29,6 +30,9 @@ pub(crate) struct Files {
     tree: Rc<Tree>,
     manifest: Manifest,
     staging: Option<Staging>,
+    /// Whether the target is the checkout itself: then nothing is compared with it or written to it, and the manifest says what the
+    /// process was started with.
+    mounted: bool,
 }
 
 /// The target cannot be used.
@@ -42,9 +46,17 @@ pub(crate) enum OpenFiles {
 
 impl Files {
     /// Opens the target and the manifest in `run`, and removes what a killed agent left.
-    pub(crate) fn open(target: &Path, run: &Path) -> Result<Self, OpenFiles> {
+    pub(crate) fn open(target: &Path, run: &Path, mounted: bool) -> Result<Self, OpenFiles> {
         let tree = Tree::open(target).map_err(OpenFiles::Target)?;
         let manifest = Manifest::open(run).map_err(OpenFiles::Manifest)?;
+        if mounted {
+            return Ok(Self {
+                tree,
+                manifest,
+                staging: None,
+                mounted,
+            });
+        }
         let mut directories: Vec<&str> = manifest
             .state
             .entries
@@ -61,6 +73,7 @@ impl Files {
             tree,
             manifest,
             staging: None,
+            mounted,
         })
     }
 

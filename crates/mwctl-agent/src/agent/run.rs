@@ -41,6 +41,8 @@ const HAND_OVER: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) target: PathBuf,
+    /// Whether the target is the checkout itself.
+    pub(crate) mounted: bool,
     pub(crate) directory: PathBuf,
     pub(crate) run: PathBuf,
     pub(crate) probe: Probe,
@@ -124,9 +126,11 @@ pub(crate) fn run(options: Options) -> Result<u8, RunError> {
     let signals = Signals::install().map_err(RunError::Signals)?;
     // Not as the first process (in tests, or in a pod with shared processes) orphans come here too.
     let _unsupported = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
-    let files = Files::open(&options.target, &options.run).map_err(|source| RunError::Files {
-        path: options.target.clone(),
-        source,
+    let files = Files::open(&options.target, &options.run, options.mounted).map_err(|source| {
+        RunError::Files {
+            path: options.target.clone(),
+            source,
+        }
     })?;
     let health = Health::new();
     if let Some(port) = options.health_port {

@@ -120,6 +120,8 @@ pub struct Welcome {
     pub process: ProcessState,
     /// The session and number of the last commit that this agent applied.
     pub last_update: Option<(String, u64)>,
+    /// Whether its target is the checkout itself: then it wants no contents.
+    pub mounted: bool,
     /// Whoever owned the agent until now, if another session did.
     pub previous_owner: Option<String>,
 }

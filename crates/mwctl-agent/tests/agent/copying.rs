@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use mwctl_agent::protocol::Entry;
+
 use crate::stage::{Stage, agent};
 
 #[test]
@@ -88,4 +90,39 @@ fn a_copy_from_nowhere_fails_with_the_place() {
         .unwrap();
     assert_eq!(output.status.code(), Some(69));
     assert!(String::from_utf8_lossy(&output.stderr).contains("`/no/such/place`"));
+}
+
+#[test]
+fn of_an_image_the_dependencies_alone_are_copied_where_the_checkout_is_mounted() {
+    let prepared = Stage::prepared(|app| {
+        let at = |name: &str| app.parent().unwrap().join(name);
+        fs::create_dir_all(at("image/node_modules")).unwrap();
+        fs::write(at("image/server.js"), "server").unwrap();
+        fs::write(at("image/package.json"), "{}").unwrap();
+        fs::write(at("image/node_modules/tool.js"), "tool").unwrap();
+        fs::write(at("sources"), "server.js\npackage.json\n").unwrap();
+        fs::create_dir(at("modules")).unwrap();
+        let status = agent()
+            .arg("copy")
+            .args(["--from".as_ref(), at("image").as_os_str()])
+            .args(["--run-directory".as_ref(), at("run").as_os_str()])
+            .args(["--source-files".as_ref(), at("sources").as_os_str()])
+            .arg("--volume")
+            .arg(format!("node_modules={}", at("modules").display()))
+            .status()
+            .unwrap();
+        assert!(status.success());
+        assert_eq!(fs::read_to_string(at("modules/tool.js")).unwrap(), "tool");
+        assert_eq!(fs::read_dir(app).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(at("modules")).unwrap().count(), 1);
+        // The checkout, mounted.
+        fs::write(app.join("server.js"), "edited").unwrap();
+        fs::write(app.join("package.json"), "{}").unwrap();
+    });
+    let stage = prepared.start(&["--mounted"], "exec sleep 1000");
+    let mut session = stage.session("anna");
+    let entry = |path: &str, text: &str| Entry::file(path, text.as_bytes(), false);
+    let wanted = vec![entry("server.js", "edited"), entry("package.json", "{}")];
+    // The dependencies were made for this `package.json`.
+    assert_eq!(session.want(1, wanted), ["server.js"]);
 }

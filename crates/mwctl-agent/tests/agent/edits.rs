@@ -350,3 +350,49 @@ fn an_update_that_is_abandoned_leaves_no_trace() {
     assert_eq!((applied.written, temporaries(&stage)), (1, 0));
     assert!(!stage.path("a.js").exists());
 }
+
+#[test]
+fn a_mounted_checkout_is_told_of_and_never_written() {
+    let stage = Stage::prepared(|app| fs::write(app.join("main.js"), "one").unwrap());
+    let stage = stage.start(&["--mounted"], IDLE);
+    let mut session = stage.session("anna");
+    assert!(session.welcome.as_ref().unwrap().mounted);
+    let main = |text: &str| Entry::file("main.js", text.as_bytes(), false);
+    // The process hasn't been told of it, although it is there.
+    assert_eq!(session.want(1, vec![main("one")]), ["main.js"]);
+    let mut commit = session.commit();
+    commit.update = 1;
+    session.send(&ToAgent::Commit(commit));
+    let applied = session.applied(1);
+    assert_eq!((applied.written, reasons(&applied)), (1, vec![]));
+    assert_eq!(session.want(2, vec![main("one")]), Vec::<String>::new());
+
+    let mut commit = session.commit();
+    commit.update = 3;
+    let change = vec![(main("two"), Vec::new())];
+    for message in transfer::edit(change, vec!["gone.js".to_owned()], commit) {
+        session.send(&message);
+    }
+    let applied = session.applied(3);
+    assert_eq!((applied.written, applied.deleted), (1, 0));
+    assert_eq!(reasons(&applied), vec![]);
+    assert_eq!(stage.text("main.js"), "one");
+
+    // What another session finds new is what this one didn't tell.
+    drop(session);
+    let mut session = stage.session("berta");
+    let wanted = vec![main("two"), Entry::file("b.js", b"b", false)];
+    assert_eq!(session.want(1, wanted), ["b.js"]);
+    let mut commit = session.commit();
+    commit.update = 1;
+    session.send(&ToAgent::Commit(commit));
+    session.applied(1);
+    // What is no longer wanted isn't removed either.
+    assert_eq!(session.want(2, Vec::new()), Vec::<String>::new());
+    let mut commit = session.commit();
+    commit.update = 2;
+    session.send(&ToAgent::Commit(commit));
+    let applied = session.applied(2);
+    assert_eq!((applied.deleted, reasons(&applied)), (2, vec![]));
+    assert_eq!(stage.text("main.js"), "one");
+}

@@ -23,6 +23,7 @@ fn rules() -> Rules {
         command: vec![],
         environment: BTreeMap::new(),
         in_place: false,
+        mount: false,
         on_change: vec![OnChange {
             files: vec!["*.ts".into()],
             command: vec!["tsc".into()],

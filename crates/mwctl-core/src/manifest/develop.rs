@@ -2,24 +2,26 @@
 //!
 //! The agent comes as an immutable ConfigMap, so that any image will do. An init container (the agent
 //! again) copies the image's application directory into a volume that the service's unprivileged user
-//! can write; directories of dependencies get volumes of their own. Nothing kills a container in
+//! can write; directories of dependencies get volumes of their own. Where the cluster runs on this very
+//! machine, the checkout itself can be mounted instead, for reading only. Nothing kills a container in
 //! mid-edit: there are no liveness and startup probes, and readiness is what the agent says.
 
 mod command;
+mod install;
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{
-    ConfigMap, ConfigMapVolumeSource, Container as KubeContainer, HTTPGetAction, Pod, PodSpec,
-    Probe as KubeProbe, Volume, VolumeMount,
+    ConfigMap, Container as KubeContainer, HTTPGetAction, Pod, PodSpec, Probe as KubeProbe, Volume,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 pub use self::command::{AGENT_DIRECTORY, RUN_DIRECTORY, command_of};
-use self::command::{APPLICATION, VOLUMES};
+use self::install::{Files, install};
+pub use self::install::{Inside, inside};
 use super::label::{FORM, Form, NAME, ROLE, container_name, stack_labels};
 use super::network::containers;
 use super::{Object, config, patch, pod, storage, workload};
@@ -87,6 +89,10 @@ pub fn develop_form(
 ) -> Result<Vec<Object>, Problem> {
     let develop = developed(service)?;
     let command = command_of(service, image_command)?;
+    let files = match service.source.directory() {
+        Some(checkout) if develop.mount => Files::Mounted { checkout },
+        _ => Files::Copied,
+    };
     let mut deployment = planned(stack, service, image, worktree)?;
     if let Some(labels) = &mut deployment.metadata.labels {
         labels.insert(FORM.to_owned(), Form::Develop.as_str().to_owned());
@@ -103,7 +109,7 @@ pub fn develop_form(
                 .insert(FORM.to_owned(), Form::Develop.as_str().to_owned());
         }
         if let Some(pod) = &mut spec.template.spec {
-            install(stack, service, develop, agent, pod);
+            install(stack, service, develop, agent, files, pod);
             let main = main_container(stack, service, pod);
             main.env = pod::some(config::environment(
                 stack,
@@ -175,7 +181,7 @@ pub fn test_pod(
         volumes: pod::some(test_volumes(stack, service)),
         ..Default::default()
     };
-    install(stack, service, develop, agent, &mut spec);
+    install(stack, service, develop, agent, Files::Copied, &mut spec);
     let main = main_container(stack, service, &mut spec);
     let environment = service.test.as_ref().map(|test| test.environment.clone());
     main.env = pod::some(config::environment(
@@ -276,69 +282,4 @@ fn main_container<'a>(
     let name = container_name(stack, service, &service.main);
     let index = pod.containers.iter().position(|c| c.name == name);
     &mut pod.containers[index.unwrap_or(0)]
-}
-
-/// Brings the agent, the copied application directory and the dependencies' volumes into a pod.
-fn install(
-    stack: &Stack,
-    service: &Service,
-    develop: &Develop,
-    agent: &AgentBundle<'_>,
-    pod: &mut PodSpec,
-) {
-    let directories = command::dependency_directories(service, develop);
-    let mut volumes = pod.volumes.take().unwrap_or_default();
-    volumes.push(Volume {
-        name: "mwctl-agent".to_owned(),
-        config_map: Some(ConfigMapVolumeSource {
-            name: agent.config_map_name(),
-            default_mode: Some(0o555),
-            ..Default::default()
-        }),
-        ..Default::default()
-    });
-    volumes.push(storage::temporary("mwctl-run"));
-    volumes.push(storage::temporary("mwctl-app"));
-    let mount = |volume: &str, path: &str| VolumeMount {
-        name: volume.to_owned(),
-        mount_path: path.to_owned(),
-        ..Default::default()
-    };
-    // Both see the agent's state: what the first one copied, the second one knows.
-    let mut copied = vec![
-        mount("mwctl-agent", AGENT_DIRECTORY),
-        mount("mwctl-run", RUN_DIRECTORY),
-    ];
-    let mut seen = copied.clone();
-    copied.push(mount("mwctl-app", APPLICATION));
-    seen.push(mount("mwctl-app", &develop.directory));
-    for (index, directory) in directories.iter().enumerate() {
-        let name = format!("mwctl-dependencies-{index}");
-        volumes.push(storage::temporary(&name));
-        copied.push(mount(&name, &format!("{VOLUMES}/{index}")));
-        let application = develop.directory.trim_end_matches('/');
-        seen.push(mount(&name, &format!("{application}/{directory}")));
-    }
-    pod.volumes = Some(volumes);
-
-    let main = main_container(stack, service, pod);
-    pod.init_containers = Some(vec![KubeContainer {
-        name: "mwctl-copy".to_owned(),
-        image: main.image.clone(),
-        image_pull_policy: main.image_pull_policy.clone(),
-        command: Some(command::copy(develop, &directories)),
-        security_context: main.security_context.clone(),
-        resources: main.resources.clone(),
-        volume_mounts: Some(copied),
-        ..Default::default()
-    }]);
-    let main = main_container(stack, service, pod);
-    // The application's directory comes first: what is mounted inside it lies on top of it.
-    seen.extend(main.volume_mounts.take().unwrap_or_default());
-    main.volume_mounts = Some(seen);
-    main.liveness_probe = None;
-    main.startup_probe = None;
-    if main.working_dir.is_none() {
-        main.working_dir = Some(develop.directory.clone());
-    }
 }

@@ -155,6 +155,7 @@ fn mathoid() -> Service {
         command: Vec::new(),
         environment: [("DEBUG".to_owned(), "1".to_owned())].into(),
         in_place: false,
+        mount: false,
         on_change: Vec::new(),
         stop_timeout_ms: 2500,
     });

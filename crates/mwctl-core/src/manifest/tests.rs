@@ -235,6 +235,31 @@ fn the_develop_form_in_full() {
 }
 
 #[test]
+fn the_develop_form_with_a_mounted_checkout_in_full() {
+    let mut stack = stack();
+    let name = crate::name::ServiceName::new("mathoid").unwrap();
+    let mathoid = stack.services.get_mut(&name).unwrap();
+    mathoid.develop.as_mut().unwrap().mount = true;
+    let mathoid = &stack.services[&name];
+    let objects = develop_form(
+        &stack,
+        mathoid,
+        "mwctl.local/mathoid:1",
+        None,
+        &AGENT,
+        "checkout",
+    )
+    .unwrap();
+    insta::assert_snapshot!(to_yaml(&objects, Secrets::Hidden).unwrap());
+    let places = inside(&stack, mathoid, mathoid.develop.as_ref().unwrap());
+    let places: Vec<_> = places
+        .iter()
+        .map(|place| (place.path.as_str(), place.is_directory))
+        .collect();
+    assert_eq!(places, [("node_modules", true)]);
+}
+
+#[test]
 fn the_pod_of_a_test_in_full() {
     let stack = stack();
     let test = TestPod {

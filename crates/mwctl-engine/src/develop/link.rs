@@ -316,6 +316,7 @@ mod tests {
             agent_id: "a".to_owned(),
             process: ProcessState::AwaitingSession,
             last_update: None,
+            mounted: false,
             previous_owner: None,
         });
         let (_reader, mut answer) = tokio::io::split(theirs);

@@ -168,6 +168,17 @@ impl Clusters {
         self.folder.with_file_name("cluster-data").join(name)
     }
 
+    /// The folder with links to the checkouts that pods of a cluster of this name may mount: kept where its data is, so that what was
+    /// mounted still is when the cluster comes back.
+    pub fn checkouts(&self, name: &str) -> PathBuf {
+        let folder = if self.keeps(name) {
+            self.data(name)
+        } else {
+            self.folder.join(name)
+        };
+        folder.join("checkouts")
+    }
+
     /// Whether something is kept of a cluster of this name.
     pub fn keeps(&self, name: &str) -> bool {
         is_name(name) && self.data(name).is_dir()

@@ -44,6 +44,8 @@ pub struct NodeOptions {
     pub accounts: Vec<PathBuf>,
     /// Folders below which pods may mount files of this machine.
     pub mountable: Vec<PathBuf>,
+    /// A folder of symbolic links to the checkouts that pods may mount, which may come and go.
+    pub checkouts: Option<PathBuf>,
     /// Hosts and ports that pods must not reach: the servers of other clusters.
     pub refused: Vec<(String, u16)>,
 }
@@ -143,6 +145,7 @@ pub(super) async fn start(
             name: name.to_owned(),
             logs,
             mountable: options.mountable,
+            checkouts: options.checkouts,
             empty: folder.join("empty"),
             written,
         },

@@ -102,6 +102,7 @@ pub async fn serve(
         None => None,
         Some(mut wanted) => {
             wanted.mountable.extend(mountable);
+            wanted.checkouts = Some(clusters.checkouts(name));
             let name = context(name);
             let started = node::start(&server, &endpoint, &name, claim.folder(), wanted).await;
             Some(started.map_err(ServeError::Node)?)

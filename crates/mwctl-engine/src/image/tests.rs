@@ -440,6 +440,7 @@ async fn a_developed_container_keeps_its_image_until_one_is_needed() {
         command: Vec::new(),
         environment: BTreeMap::new(),
         in_place: false,
+        mount: false,
         on_change: Vec::new(),
         stop_timeout_ms: 1000,
     };

@@ -18,6 +18,7 @@ fn rules() -> Rules {
         command: vec![],
         environment: BTreeMap::new(),
         in_place: false,
+        mount: false,
         on_change: Vec::new(),
         stop_timeout_ms: 1000,
     };

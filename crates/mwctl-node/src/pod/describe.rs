@@ -12,7 +12,7 @@ use crate::quantity;
 use super::environment::Variables;
 use super::message;
 use super::security::{Privileges, privileges};
-use super::volumes::{self, Planned};
+use super::volumes::{self, Expected, Planned};
 
 /// The volume with the files that every container has in `/etc`.
 pub(crate) const CONFIGURATION: &str = "etc";
@@ -106,7 +106,7 @@ fn mounts_of(
         let bind = Bind {
             source: volume.source(),
             directory: !volume.is_file(below.as_deref()),
-            read_only: mount.read_only == Some(true) || is_files(volume),
+            read_only: mount.read_only == Some(true) || is_only_read(volume),
             below,
         };
         Ok(Mount {
@@ -119,8 +119,12 @@ fn mounts_of(
 }
 
 /// Config maps, secrets and projections can't be written to.
-fn is_files(volume: &Planned) -> bool {
-    matches!(volume, Planned::Memory(volume) if volume.files.is_some())
+fn is_only_read(volume: &Planned) -> bool {
+    match volume {
+        Planned::Memory(volume) => volume.files.is_some(),
+        Planned::Host { expected, .. } => *expected == Expected::Checkout,
+        Planned::Disk { .. } => false,
+    }
 }
 
 fn process(

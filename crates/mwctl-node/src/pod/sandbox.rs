@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::context::Context;
 
+use super::checkout;
 use super::decide::Failure;
 use super::describe::{CONFIGURATION, HOSTS, SHARED_MEMORY};
 use super::fields::Surroundings;
@@ -187,11 +188,13 @@ async fn plan(
         .map_err(|error| error.to_string())?;
     let tokens = tokens.fetch(&context.client, pod).await;
     let tokens = tokens.map_err(|error| error.to_string())?;
+    let checkouts = checkout::allowed(&context.options);
     let given = Given {
         sources: &sources,
         tokens: &tokens,
         around,
         allowed: &context.options.mountable,
+        checkouts: &checkouts,
         empty: &context.options.empty,
     };
     volumes::plan(pod, &given)
@@ -233,7 +236,11 @@ async fn make(context: &Context, planned: &BTreeMap<String, Planned>) -> Result<
                 let failed =
                     |why| format!("MountVolume.SetUp failed for volume {name:?} : hostPath {why}");
                 let (path, expected) = (path.clone(), *expected);
-                let allowed = context.options.mountable.clone();
+                let allowed = if expected == Expected::Checkout {
+                    checkout::allowed(&context.options)
+                } else {
+                    context.options.mountable.clone()
+                };
                 // A claim may hold many files.
                 let checked =
                     tokio::task::spawn_blocking(move || check(&path, expected, &allowed)).await;
@@ -287,7 +294,9 @@ fn check(path: &Path, expected: Expected, allowed: &[PathBuf]) -> Result<(), Str
     let found = fs::metadata(&real).map_err(|error| wrong(&error.to_string()))?;
     let is_socket = std::os::unix::fs::FileTypeExt::is_socket(&found.file_type());
     match expected {
-        Expected::Directory { .. } | Expected::Claim { .. } if !found.is_dir() => {
+        Expected::Directory { .. } | Expected::Claim { .. } | Expected::Checkout
+            if !found.is_dir() =>
+        {
             Err(wrong("is not a directory"))
         }
         Expected::File { .. } if !found.is_file() => Err(wrong("is not a file")),

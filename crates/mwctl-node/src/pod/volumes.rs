@@ -10,6 +10,7 @@ use mwctl_container::{File, Source, Volume};
 
 use crate::quantity;
 
+use super::checkout;
 use super::fields::{self, Surroundings};
 use super::owners::Group;
 use super::sources::Sources;
@@ -40,6 +41,8 @@ pub(crate) enum Expected {
     Claim {
         group: Option<Group>,
     },
+    /// A folder that is there and is only read.
+    Checkout,
 }
 
 /// A token that a volume wants.
@@ -57,6 +60,8 @@ pub(crate) struct Given<'a> {
     pub(crate) around: &'a Surroundings,
     /// Folders of the machine below which pods may mount.
     pub(crate) allowed: &'a [PathBuf],
+    /// Checkouts that pods may mount.
+    pub(crate) checkouts: &'a [PathBuf],
     /// The folder of volumes that begin empty.
     pub(crate) empty: &'a Path,
 }
@@ -203,6 +208,9 @@ fn plan_one(
     }
     if let Some(it) = &volume.host_path {
         return of_host(&it.path, it.type_.as_deref(), given.allowed);
+    }
+    if let Some(it) = &volume.csi {
+        return checkout::of(it, given.checkouts);
     }
     Err("this node has no volumes of that kind; it has emptyDir, configMap, secret, downwardAPI, projected, persistentVolumeClaim and hostPath".to_owned())
 }
@@ -354,7 +362,7 @@ fn of_host(path: &str, kind: Option<&str>, allowed: &[PathBuf]) -> Result<Planne
     Ok(Planned::Host { path, expected })
 }
 
-fn allowed(path: &str, allowed: &[PathBuf]) -> Result<PathBuf, String> {
+pub(super) fn allowed(path: &str, allowed: &[PathBuf]) -> Result<PathBuf, String> {
     let path = PathBuf::from(path);
     let plain = path.is_absolute()
         && !path
@@ -430,6 +438,7 @@ mod tests {
                 "secret".to_owned(),
             )]),
             around: &Surroundings::default(),
+            checkouts: &["/home/me/work".into()],
             allowed: &["/srv/code".into()],
             empty: Path::new("/empty"),
         };
@@ -502,6 +511,31 @@ mod tests {
         for path in ["/srv", "/srv/code/../x", "srv/code", "/srv/codex", "/etc"] {
             assert!(host(path).unwrap_err().contains("/srv/code"), "{path}");
         }
+    }
+
+    #[test]
+    fn only_allowed_checkouts_are_mounted() {
+        let checkout = |driver: &str, path: &str| {
+            planned(json!({"csi": {"driver": driver, "volumeAttributes": {"path": path}}}))
+        };
+        let driver = "checkout.mwctl.local";
+        let expected = Expected::Checkout;
+        let path = "/home/me/work".into();
+        assert_eq!(
+            checkout(driver, "/home/me/work").unwrap(),
+            Planned::Host { path, expected }
+        );
+        for path in [
+            "/home/me",
+            "/home/me/work/../x",
+            "/home/me/workshop",
+            "/srv/code/x",
+        ] {
+            let error = checkout(driver, path).unwrap_err();
+            assert!(error.contains("/home/me/work"), "{error}");
+        }
+        let error = checkout("other.example", "/home/me/work").unwrap_err();
+        assert!(error.contains("other.example"), "{error}");
     }
 
     #[test]

@@ -107,6 +107,7 @@ async fn a_real_control_plane_has_its_pods_run_here() {
         name: NAME.to_owned(),
         logs: folder.path().join("logs"),
         mountable: Vec::new(),
+        checkouts: None,
         empty: folder.path().join("empty"),
         written: None,
     };

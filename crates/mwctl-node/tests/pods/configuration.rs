@@ -161,6 +161,39 @@ async fn allowed_folders_of_the_machine_are_mounted() {
     assert_eq!(std::fs::read_to_string(path.join("file")).unwrap(), "new\n");
 }
 
+#[tokio::test]
+async fn checkouts_that_are_allowed_later_are_mounted_and_nothing_beside_them() {
+    let stage = Stage::new().await;
+    let root = stage.folder.path();
+    let path = root.join("checkout");
+    std::fs::create_dir_all(path.join("modules")).unwrap();
+    std::fs::write(path.join("file"), "text").unwrap();
+    let mut container = shell(
+        "main",
+        "cat /code/file; touch /code/new || touch /code/modules/new",
+    );
+    container["volumeMounts"] = json!([{"name": "c", "mountPath": "/code"},
+        {"name": "e", "mountPath": "/code/modules"}]);
+    let spec = |path: &std::path::Path| {
+        let checkout =
+            json!({"driver": "checkout.mwctl.local", "volumeAttributes": {"path": path}});
+        let volumes = json!([{"name": "c", "csi": checkout}, {"name": "e", "emptyDir": {}}]);
+        json!({"restartPolicy": "Never", "containers": [container], "volumes": volumes})
+    };
+    stage.create("before", spec(&path)).await;
+    stage.told("before", "FailedMount").await;
+    std::fs::create_dir(root.join("links")).unwrap();
+    std::os::unix::fs::symlink(&path, root.join("links/one")).unwrap();
+    stage.create("after", spec(&path)).await;
+    let pod = stage.phase("after", "Succeeded").await;
+    let log = stage.log_of(&pod, "main", Query::default()).await;
+    assert!(log.starts_with("text"), "{log}");
+    assert!(log.contains("Read-only file system"), "{log}");
+    assert!(!path.join("new").exists());
+    stage.create("beside", spec(root)).await;
+    stage.told("beside", "FailedMount").await;
+}
+
 /// A claim `c` that is bound to a folder of this machine.
 async fn claim(stage: &Stage) {
     let folder = stage.folder.path().join("mountable/claimed");

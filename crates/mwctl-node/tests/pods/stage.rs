@@ -1,11 +1,13 @@
 //! A cluster with one node of this machine.
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod};
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::runtime::wait::{Condition, await_condition};
+use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use mwctl_container::Runtime;
 use mwctl_node::log::Query;
@@ -49,6 +51,7 @@ impl Stage {
             name: "here".to_owned(),
             logs: folder.path().join("logs"),
             mountable: vec![mountable],
+            checkouts: Some(folder.path().join("links")),
             empty: folder.path().join("empty"),
             written: Some(folder.path().join("written")),
         };
@@ -153,6 +156,19 @@ impl Stage {
 
     pub(crate) async fn log(&self, pod: &Pod) -> String {
         self.log_of(pod, "main", Query::default()).await
+    }
+
+    /// Waits for an event of a pod.
+    pub(crate) async fn told(&self, name: &str, reason: &str) {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let config = watcher::Config::default().fields(&format!("involvedObject.name={name}"));
+        let mut events = pin!(watcher(events, config).applied_objects());
+        loop {
+            let event = events.try_next().await.unwrap().unwrap();
+            if event.reason.as_deref() == Some(reason) {
+                return;
+            }
+        }
     }
 
     /// The reasons of a pod's events, sorted.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use mwctl_core::name::ServiceName;
 use mwctl_engine::deploy::leave;
 use mwctl_engine::develop::conduct::{self, Conduct, conduct};
+use mwctl_engine::develop::mount::Mounting;
 use mwctl_engine::develop::session::{Options, Session};
 use mwctl_engine::workspace::Workspace;
 
@@ -40,8 +41,18 @@ pub(super) async fn run(run: &Invocation, arguments: &Develop) -> Result<Exit, C
         take_over: arguments.take_over,
         take_lock_files: arguments.take_lock_files,
     };
-    let reload = || run.load();
     let context = target.cluster.context.clone();
+    let clusters = run.disposable();
+    let known = clusters.find_context(&context);
+    let mounting = Mounting {
+        wanted: arguments.mount,
+        links: known.map(|known| clusters.checkouts(&known.name)),
+    };
+    let workspace = mounting.ready(workspace, &services, &events);
+    let reload = || {
+        let workspace = run.load()?;
+        Ok(mounting.ready(workspace, &services, &events))
+    };
     let result = conduct(
         conduct::Plan {
             cluster: &target.cluster,

@@ -31,6 +31,9 @@ enum Deletion {
 impl Files {
     /// Puts everything collected for `update` in place.
     pub(crate) fn commit(&mut self, session: &str, update: u64, in_place: bool) -> Committed {
+        if self.mounted {
+            return self.commit_mounted(session, update);
+        }
         self.staging(update).end_receiving();
         let mut staging = self.staging.take().unwrap_or_else(|| Staging::new(update));
         let mut done = Committed::default();
@@ -88,7 +91,7 @@ impl Files {
     }
 
     /// What should be gone: as asked, and what the manifest has but a complete list lacks.
-    fn deletes_of(&self, staging: &Staging) -> BTreeSet<RelativePath> {
+    pub(super) fn deletes_of(&self, staging: &Staging) -> BTreeSet<RelativePath> {
         let mut deletes = staging.deletes.clone();
         if let (Some(wanted), true) = (&staging.wanted, staging.listed) {
             let unwanted = self
@@ -106,7 +109,7 @@ impl Files {
     }
 
     /// What is the session's from now on: what is about to be written, and what was found equal.
-    fn claims_of(&self, staging: &Staging) -> Vec<Record> {
+    pub(super) fn claims_of(&self, staging: &Staging) -> Vec<Record> {
         let known = &self.manifest.state.entries;
         let refused: BTreeSet<&str> = staging.refused.iter().map(|r| r.path.as_str()).collect();
         let equal = staging.wanted.iter().flatten();

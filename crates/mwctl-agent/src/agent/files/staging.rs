@@ -75,13 +75,13 @@ impl Staging {
         });
     }
 
-    fn parse(&mut self, path: &str) -> Option<RelativePath> {
+    pub(super) fn parse(&mut self, path: &str) -> Option<RelativePath> {
         RelativePath::parse(path)
             .map_err(|problem| self.refuse(path, &problem))
             .ok()
     }
 
-    fn staged(&mut self, path: RelativePath, kind: EntryKind, contents: Contents) {
+    pub(super) fn staged(&mut self, path: RelativePath, kind: EntryKind, contents: Contents) {
         self.missing.remove(path.as_str());
         self.puts.push(Staged {
             path,
@@ -109,14 +109,19 @@ impl Files {
         // A list after a complete one, or on top of contents, is a new beginning.
         self.staging.take_if(|staging| staging.listed);
         let tree = self.tree.clone();
+        let mounted = self.mounted;
+        let known = self.known(&entries);
         let staging = self.staging(update);
-        for entry in entries {
+        for (entry, known) in entries.into_iter().zip(known) {
             let Some(path) = staging.parse(&entry.path) else {
                 continue;
             };
             // What cannot be read is asked for, and the commit says what is the matter.
-            let there =
-                matches!(tree.found(&path), Ok(Some(Found::Entry(kind))) if kind == entry.kind);
+            let there = if mounted {
+                known
+            } else {
+                matches!(tree.found(&path), Ok(Some(Found::Entry(kind))) if kind == entry.kind)
+            };
             if !there {
                 staging.missing.insert(entry.path.clone());
             }
@@ -135,6 +140,9 @@ impl Files {
 
     /// Announces contents.
     pub(crate) fn put(&mut self, update: u64, entry: Entry) {
+        if self.mounted {
+            return self.note(update, entry);
+        }
         let tree = self.tree.clone();
         let staging = self.staging(update);
         staging.end_receiving();
@@ -195,6 +203,10 @@ impl Files {
     /// Takes the complete contents of a small edit.
     pub(crate) fn put_complete(&mut self, update: u64, puts: Vec<Put>) {
         for Put { entry, data } in puts {
+            if self.mounted {
+                self.note(update, entry);
+                continue;
+            }
             let EntryKind::File { hash, .. } = entry.kind else {
                 self.put(update, entry);
                 continue;

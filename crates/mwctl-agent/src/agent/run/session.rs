@@ -145,6 +145,7 @@ impl Agent {
                     agent_id: self.id.clone(),
                     process: self.supervisor.state(now),
                     last_update: self.files.last_update(),
+                    mounted: self.options.mounted,
                     previous_owner: previous,
                 };
                 self.send(from, &FromAgent::Welcome(welcome));

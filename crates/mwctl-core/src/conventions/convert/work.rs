@@ -93,6 +93,7 @@ pub(super) fn develop(
         command: super::words(wire.command),
         environment: super::variables("/develop/environment", wire.environment, check),
         in_place: wire.in_place,
+        mount: wire.mount,
         stop_timeout_ms,
         on_change: wire
             .on_change

@@ -92,6 +92,9 @@ pub(crate) struct Develop {
     /// Whether files are written in place instead of being replaced, for a process that watches its
     /// files itself. Default: false.
     pub(crate) in_place: bool,
+    /// Whether the checkout itself is mounted, for reading only, instead of being copied: on the embedded
+    /// cluster, which runs on the same machine. Other clusters get a copy. Default: false.
+    pub(crate) mount: bool,
     /// How long the process may take to stop before it is killed, as in `5s` or `250ms`. Default:
     /// `5s`.
     pub(crate) stop_timeout: Option<String>,

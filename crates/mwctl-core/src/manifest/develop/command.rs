@@ -37,16 +37,12 @@ pub(super) fn dependency_directories(service: &Service, develop: &Develop) -> Ve
     directories
 }
 
-/// The init container: copies the image's application directory and its dependencies into volumes.
-pub(super) fn copy(develop: &Develop, directories: &[String]) -> Vec<String> {
-    let mut command = words(&[
-        AGENT,
-        "copy",
-        "--from",
-        &develop.directory,
-        "--to",
-        APPLICATION,
-    ]);
+/// The init container: copies the image's dependencies into volumes, and its `application` directory where that is wanted.
+pub(super) fn copy(develop: &Develop, application: bool, directories: &[String]) -> Vec<String> {
+    let mut command = words(&[AGENT, "copy", "--from", &develop.directory]);
+    if application {
+        command.extend(words(&["--to", APPLICATION]));
+    }
     for (index, directory) in directories.iter().enumerate() {
         command.extend(words(&[
             "--volume",
@@ -64,6 +60,9 @@ pub(super) fn run(
     command: &[String],
 ) -> Vec<String> {
     let mut run = agent_command("run", service, develop, agent, AWAIT_DEVELOPER_MS);
+    if develop.mount {
+        run.push("--mounted".to_owned());
+    }
     if let Some(ready) = ready(service) {
         run.extend(words(&["--ready", &ready]));
     }

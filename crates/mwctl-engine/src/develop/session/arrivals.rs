@@ -94,6 +94,14 @@ impl Loop<'_> {
                     let live = matches!(outcome, Outcome::Live | Outcome::Synchronised);
                     self.reports.applied = Some(if live { Applied::Live } else { Applied::Failed });
                 }
+                let failed = matches!(outcome, Outcome::DependenciesFailed { .. });
+                if failed && self.is_mounted() {
+                    self.events.send(Event::Notice {
+                        service: Some(service.clone()),
+                        text: "its checkout is mounted for reading only: a step that writes there, as a lock file, fails".to_owned(),
+                        hint: Some(format!("mwctl develop {service}  # without --mount")),
+                    });
+                }
                 self.reports.finished(update, &outcome, now);
                 let told = self.tell_finished();
                 if self.settling.take_if(|wire| *wire == update).is_some() {

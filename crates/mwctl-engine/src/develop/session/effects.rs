@@ -87,7 +87,13 @@ impl Loop<'_> {
     pub(super) fn copy(&mut self, update: u64, put: Vec<(String, Node)>, delete: Vec<String>) {
         let mut contents = Vec::with_capacity(put.len());
         let mut missed = Vec::new();
+        let mounted = self.is_mounted();
         for (path, node) in put {
+            if mounted {
+                // The container has the checkout's own file: it is only told that it is another now.
+                contents.push((wire::entry(&path, &node), Vec::new()));
+                continue;
+            }
             let content = self
                 .contents
                 .remove(&path)
@@ -112,6 +118,12 @@ impl Loop<'_> {
         if !missed.is_empty() {
             self.event(CoreEvent::Missed(missed));
         }
+    }
+
+    /// Whether the container has the checkout itself.
+    pub(super) fn is_mounted(&self) -> bool {
+        let conversation = self.conversation.as_ref();
+        conversation.is_some_and(|conversation| conversation.welcome.mounted)
     }
 
     pub(super) fn wire(&mut self) -> u64 {

@@ -57,6 +57,7 @@ pub(super) fn options(
         images: environment.image_store.clone(),
         accounts: environment.accounts.clone(),
         mountable: Vec::new(),
+        checkouts: None,
         // A file that is broken names no server; whoever chooses a cluster is told so.
         refused: servers(&environment.kubeconfig).unwrap_or_default(),
     });
