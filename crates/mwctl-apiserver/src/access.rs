@@ -17,6 +17,7 @@ pub use policy::Policy;
 pub use review::rules_review;
 
 use crate::status::{Details, Status, qualified};
+use std::collections::BTreeMap;
 
 /// The group that may do everything, whatever the roles say.
 pub const MASTERS: &str = "system:masters";
@@ -33,6 +34,8 @@ pub struct User {
     pub uid: String,
     /// The groups, with those that every user of a kind is in.
     pub groups: Vec<String>,
+    /// What else is known, by its name: of a service account's token, which one it is and for which pod.
+    pub extra: BTreeMap<String, Vec<String>>,
 }
 
 /// What somebody asks for.
@@ -185,6 +188,7 @@ impl User {
             name: name.to_owned(),
             uid: String::new(),
             groups: groups.iter().map(|&group| group.to_owned()).collect(),
+            extra: BTreeMap::new(),
         }
     }
 }

@@ -32,6 +32,7 @@ use http::{Method, Request, Response, header};
 use parameters::Parameters;
 use path::Place;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokens::Tokens;
 use verbs::Call;
 
 /// The API of one cluster.
@@ -199,6 +200,13 @@ impl Api {
                 Some(respond::shared(media, documents().v2_protobuf()))
             }
             ["openapi", "v2"] => Some(respond::shared("application/json", documents().v2_json())),
+            [".well-known", "openid-configuration"] => {
+                Some(respond::value(200, &Tokens::configuration()))
+            }
+            ["openid", "v1", "jwks"] => {
+                let keys = self.credentials.tokens.keys().to_string();
+                Some(respond::bytes(200, "application/jwk-set+json", keys))
+            }
             path => health::answer(path),
         }
     }

@@ -58,6 +58,7 @@ mod tests {
                 name: "jane".to_owned(),
                 uid: String::new(),
                 groups: vec!["system:masters".to_owned()],
+                extra: std::collections::BTreeMap::new(),
             }),
             ..WriteOptions::default()
         };

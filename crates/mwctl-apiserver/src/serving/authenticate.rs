@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header;
 use http::request::Parts;
 use ring::rand::{SecureRandom as _, SystemRandom};
+use std::collections::BTreeMap;
 
 /// The secrets that tell who somebody is.
 pub(super) struct Credentials {
@@ -114,6 +115,7 @@ fn impersonated(registry: &Registry, parts: &Parts, user: User) -> Result<User, 
             name,
             uid: String::new(),
             groups: vec![AUTHENTICATED.to_owned()],
+            extra: BTreeMap::new(),
         },
     };
     if !groups.is_empty() {

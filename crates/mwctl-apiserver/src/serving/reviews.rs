@@ -7,6 +7,7 @@ use crate::registry::{Registry, Target};
 use crate::status::{Cause, Status};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// The question with its answer in `status`; none if the resource is no question.
 pub(super) fn answer(
@@ -50,6 +51,9 @@ fn info(user: &User) -> Value {
     if !user.uid.is_empty() {
         info["uid"] = json!(user.uid);
     }
+    if !user.extra.is_empty() {
+        info["extra"] = json!(user.extra);
+    }
     info
 }
 
@@ -88,6 +92,7 @@ fn subject(spec: &Value) -> User {
         name: spec["user"].as_str().unwrap_or_default().to_owned(),
         uid: spec["uid"].as_str().unwrap_or_default().to_owned(),
         groups: groups.map(str::to_owned).collect(),
+        extra: BTreeMap::new(),
     }
 }
 
@@ -179,11 +184,8 @@ fn token(call: &Call<'_>, target: &Target, request: &Value) -> Result<Value, Sta
         name: account.name(),
         uid: account.uid(),
     };
-    let token = call
-        .api
-        .credentials
-        .tokens
-        .issue(&own, &audiences, expires, &bound);
+    let tokens = &call.api.credentials.tokens;
+    let token = tokens.issue(&own, &audiences, expires, &bound)?;
     let until =
         Timestamp::from_second(expires).map_err(|error| Status::internal(error.to_string()))?;
     let mut answered = request.clone();
@@ -222,6 +224,13 @@ fn bound(
         );
         return Err(Status::conflict("", plural, name, &why));
     }
-    let claim = json!({claim: {"name": name, "uid": object.uid()}});
-    Ok((claim, Some(object.value().clone())))
+    let mut claims = json!({claim: {"name": name, "uid": object.uid()}});
+    // A pod's token says where the pod runs, too.
+    if let Some(node) = object.value()["spec"]["nodeName"].as_str() {
+        claims["node"] = json!({"name": node});
+        if let Ok(found) = registry.get(&registry.core("nodes", "", node)?) {
+            claims["node"]["uid"] = json!(found.uid());
+        }
+    }
+    Ok((claims, Some(object.value().clone())))
 }

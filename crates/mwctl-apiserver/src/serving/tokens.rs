@@ -1,21 +1,30 @@
-//! Tokens of service accounts: signed claims (JWT) that this server alone issues and believes. They end by themselves, or with their account.
+//! Tokens of service accounts: signed claims (JWT) that this server issues and believes. They end by themselves, or with their account. Others
+//! can check them by the public key, which stands where OpenID Connect looks for it.
 
 use crate::access::User;
 use crate::registry::Registry;
+use crate::status::Status;
 use crate::storage::{GroupResource, Key};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use ring::hmac;
 use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
+    UnparsedPublicKey,
+};
 use serde_json::{Value, json};
+use std::fmt::Display;
 
 /// For whom tokens are that don't say it.
 pub(super) const AUDIENCE: &str = "https://kubernetes.default.svc.cluster.local";
 
+/// What is known of a token's user beside the name begins so.
+const EXTRA: &str = "authentication.kubernetes.io";
+
 /// Signs and checks tokens.
 pub(super) struct Tokens {
-    key: hmac::Key,
+    key: EcdsaKeyPair,
 }
 
 /// A service account that a token is to be made for.
@@ -28,8 +37,35 @@ pub(super) struct Account<'a> {
 impl Tokens {
     /// Tokens by a new key. None if the system has no randomness.
     pub(super) fn new() -> Option<Self> {
-        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok()?;
+        let (kind, random) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
+        let key = EcdsaKeyPair::generate_pkcs8(kind, &random).ok()?;
+        let key = EcdsaKeyPair::from_pkcs8(kind, key.as_ref(), &random).ok()?;
         Some(Self { key })
+    }
+
+    /// The name of the key.
+    fn key_id(&self) -> String {
+        let hash = ring::digest::digest(&ring::digest::SHA256, self.key.public_key().as_ref());
+        URL_SAFE_NO_PAD.encode(hash)
+    }
+
+    /// Where OpenID Connect's clients find what they need (`/.well-known/openid-configuration`, OpenID Connect Discovery 1.0).
+    pub(super) fn configuration() -> Value {
+        json!({
+            "issuer": AUDIENCE, "jwks_uri": format!("{AUDIENCE}/openid/v1/jwks"), "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["ES256"],
+        })
+    }
+
+    /// The public key (RFC 7517, RFC 7518 section 6.2.1).
+    pub(super) fn keys(&self) -> Value {
+        // A byte that says that both coordinates follow.
+        let point = self.key.public_key().as_ref().get(1..).unwrap_or_default();
+        let (x, y) = point.split_at(point.len() / 2);
+        json!({"keys": [{
+            "use": "sig", "kty": "EC", "kid": self.key_id(), "crv": "P-256", "alg": "ES256",
+            "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y),
+        }]})
     }
 
     /// A token of an account until `expires`, in seconds since 1970. `bound` is the object that it ends with: `{"pod": {"name", "uid"}}`.
@@ -39,7 +75,7 @@ impl Tokens {
         audiences: &Value,
         expires: i64,
         bound: &Value,
-    ) -> String {
+    ) -> Result<String, Status> {
         let now = Timestamp::now().as_second();
         let mut own = json!({
             "namespace": account.namespace, "serviceaccount": {"name": account.name, "uid": account.uid},
@@ -48,22 +84,24 @@ impl Tokens {
             own.extend(bound.clone());
         }
         let claims = json!({
-            "iss": AUDIENCE, "aud": audiences, "iat": now, "nbf": now, "exp": expires,
+            "iss": AUDIENCE, "aud": audiences, "iat": now, "nbf": now, "exp": expires, "jti": uuid::Uuid::new_v4().to_string(),
             "sub": format!("system:serviceaccount:{}:{}", account.namespace, account.name), "kubernetes.io": own,
         });
-        let head = json!({"alg": "HS256", "typ": "JWT"});
+        let head = json!({"alg": "ES256", "kid": self.key_id()});
         let signed = [head, claims]
             .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
             .join(".");
-        let signature = hmac::sign(&self.key, signed.as_bytes());
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+        let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes());
+        let signature = signature.map_err(|_| Status::internal("the system has no randomness"))?;
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
     /// What a token of this server says, if it is one and not over.
     fn claims(&self, token: &str) -> Option<Value> {
         let (signed, signature) = token.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        hmac::verify(&self.key, signed.as_bytes(), &signature).ok()?;
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.key.public_key());
+        key.verify(signed.as_bytes(), &signature).ok()?;
         let claims = URL_SAFE_NO_PAD.decode(signed.split_once('.')?.1).ok()?;
         let claims: Value = serde_json::from_slice(&claims).ok()?;
         (claims["exp"].as_i64()? > Timestamp::now().as_second()).then_some(claims)
@@ -92,6 +130,20 @@ impl Tokens {
             .map(str::to_owned);
         let mut user = User::service_account(namespace, account["name"].as_str()?);
         account["uid"].as_str()?.clone_into(&mut user.uid);
+        let mut know = |name: &str, value: &dyn Display| {
+            let name = format!("{EXTRA}/{name}");
+            user.extra.insert(name, vec![value.to_string()]);
+        };
+        if let Some(id) = claims["jti"].as_str() {
+            know("credential-id", &format_args!("JTI={id}"));
+        }
+        for kind in ["pod", "node"] {
+            for field in ["name", "uid"] {
+                if let Some(value) = own[kind][field].as_str() {
+                    know(&format!("{kind}-{field}"), &value);
+                }
+            }
+        }
         lives.then(|| (user, audiences.collect()))
     }
 }
@@ -118,7 +170,10 @@ mod tests {
         };
         let tokens = Tokens::new().unwrap();
         let now = Timestamp::now().as_second();
-        let issue = |expires| tokens.issue(&account, &json!([AUDIENCE]), expires, &Value::Null);
+        let issue = |expires| {
+            let made = tokens.issue(&account, &json!([AUDIENCE]), expires, &Value::Null);
+            made.unwrap()
+        };
         let token = issue(now + 60);
         let (user, audiences) = tokens.user(&registry, &token).unwrap();
         assert_eq!(
@@ -126,6 +181,8 @@ mod tests {
             ("system:serviceaccount:default:a", made.uid())
         );
         assert_eq!(audiences, [AUDIENCE]);
+        let extra = &user.extra["authentication.kubernetes.io/credential-id"];
+        assert!(extra[0].starts_with("JTI="), "{extra:?}");
         assert!(tokens.user(&registry, &issue(now - 1)).is_none());
         assert!(Tokens::new().unwrap().user(&registry, &token).is_none());
         for damaged in ["", ".", "a.b.c", &token[1..], &format!("{token}A")] {
