@@ -21,6 +21,7 @@ use crate::attachment::PodNetworks;
 use crate::context::{Context, Options};
 use crate::images::Images;
 use crate::pod::actor::{self, Update};
+use crate::pod::ports::{self, HostPort};
 use crate::pod::sources::Needs;
 use crate::streams::NodeStreams;
 
@@ -69,6 +70,8 @@ impl Node {
 /// A pod that has a task.
 struct Known {
     updates: mpsc::UnboundedSender<Update>,
+    /// The ports of the node that lead to it.
+    ports: Vec<HostPort>,
     /// Ends the watching of what its volumes show.
     _watching: Option<tokio_util::sync::DropGuard>,
 }
@@ -148,8 +151,9 @@ impl Pods {
                     .metadata
                     .uid
                     .as_ref()
-                    .and_then(|uid| self.known.get(uid))
+                    .and_then(|uid| self.known.get_mut(uid))
                 {
+                    known.ports.clear();
                     drop(known.updates.send(Update::Gone));
                 }
             }
@@ -160,15 +164,16 @@ impl Pods {
         let Some(uid) = pod.metadata.uid.clone() else {
             return;
         };
-        if let Some(known) = self.known.get(&uid) {
+        let phase = pod.status.as_ref().and_then(|it| it.phase.as_deref());
+        let is_over = matches!(phase, Some("Succeeded" | "Failed"));
+        if let Some(known) = self.known.get_mut(&uid) {
+            if is_over {
+                known.ports.clear();
+            }
             drop(known.updates.send(Update::Changed(Box::new(pod))));
             return;
         }
-        let phase = pod
-            .status
-            .as_ref()
-            .and_then(|status| status.phase.as_deref());
-        if matches!(phase, Some("Succeeded" | "Failed")) {
+        if is_over {
             // An earlier run of this node has finished it; only its object may be left to be removed.
             if pod.metadata.deletion_timestamp.is_some() {
                 self.tasks.spawn(remove(self.context.clone(), pod, uid));
@@ -178,17 +183,24 @@ impl Pods {
         let (updates, updates_rx) = mpsc::unbounded_channel();
         let namespace = pod.metadata.namespace.clone().unwrap_or_default();
         let needs = Needs::of_volumes(&pod);
+        let mut ports = HostPort::of(&pod);
+        let taken = self.known.values().flat_map(|known| &known.ports);
+        let refused = ports::refuse(&ports, taken);
+        if refused.is_some() {
+            ports.clear();
+        }
         let watching = self.watch_sources(&uid, &namespace, &needs);
         self.known.insert(
             uid.clone(),
             Known {
                 updates,
+                ports,
                 _watching: watching,
             },
         );
         let context = self.context.clone();
         self.tasks.spawn(async move {
-            actor::run(context, pod, updates_rx).await;
+            actor::run(context, pod, refused, updates_rx).await;
             uid
         });
     }

@@ -17,6 +17,7 @@ mod hooks;
 pub(crate) mod live;
 mod message;
 mod owners;
+pub(crate) mod ports;
 mod probes;
 mod sandbox;
 pub(crate) mod security;

@@ -21,7 +21,7 @@ use super::decide::{Effect, Event, Failure, Notice};
 use super::live::Live;
 use super::probes::until;
 use super::sandbox::{self, Sandbox};
-use super::state::{self, Finish, Run, State};
+use super::state::{self, Finish, Refusal, Run, State};
 use super::{hooks, message, security, status, stop, written};
 
 /// When the cluster is asked again after it hasn't answered.
@@ -63,15 +63,16 @@ struct Actor {
     deleting: bool,
 }
 
-/// Runs a pod until it is gone from the cluster and from this machine.
+/// Runs a pod until it is gone from the cluster and from this machine; one that is `refused` isn't run.
 pub(crate) async fn run(
     context: Arc<Context>,
     pod: Pod,
+    refused: Option<Refusal>,
     mut updates: mpsc::UnboundedReceiver<Update>,
 ) {
     let pod = state::view(pod);
     let mut state = State::new(&pod, Timestamp::now());
-    state.refusal = security::refuse(&pod);
+    state.refusal = security::refuse(&pod).or(refused);
     state.remember(&pod);
     let mut actor = Actor {
         context,
@@ -84,7 +85,7 @@ pub(crate) async fn run(
         deleting: false,
     };
     if let Some(refusal) = actor.state.refusal.clone() {
-        actor.tell(Notice::warning("NotPermitted", refusal.message));
+        actor.tell(Notice::warning(refusal.reason, refusal.message));
     }
     loop {
         let (effects, wake) = actor.state.decide(&actor.pod, Timestamp::now());

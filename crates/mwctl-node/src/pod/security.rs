@@ -100,7 +100,7 @@ pub(crate) fn refuse(pod: &Pod) -> Option<Refusal> {
     }
     let message = format!("{NOTHING_PRIVILEGED}; refused: {}", refused.join("; "));
     Some(Refusal {
-        reason: "NotPermitted".to_owned(),
+        reason: "NotPermitted",
         message,
     })
 }

@@ -52,7 +52,7 @@ pub(crate) enum Ending {
 /// Why the node doesn't run a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    pub(crate) reason: String,
+    pub(crate) reason: &'static str,
     pub(crate) message: String,
 }
 

@@ -88,7 +88,10 @@ fn phase(pod: &Pod, state: &State) -> &'static str {
 
 fn why(state: &State) -> (Option<String>, Option<String>) {
     if let Some(refusal) = &state.refusal {
-        return (Some(refusal.reason.clone()), Some(refusal.message.clone()));
+        return (
+            Some(refusal.reason.to_owned()),
+            Some(refusal.message.clone()),
+        );
     }
     match state.ending {
         Some(Ending::Overdue { .. }) => {

@@ -125,3 +125,24 @@ async fn the_node_says_what_it_lacks() {
             .any(|condition| condition.type_ == "Ready" && condition.status == "True")
     );
 }
+
+#[tokio::test]
+async fn a_port_of_the_node_is_one_pods_alone() {
+    let stage = Stage::new().await;
+    let pod = || {
+        let mut container = shell("main", "exec sleep 1000");
+        container["ports"] = json!([{"containerPort": 80, "hostPort": 18080}]);
+        // Without the scheduler, which wouldn't send a second one.
+        json!({"nodeName": "here", "terminationGracePeriodSeconds": 0, "containers": [container]})
+    };
+    stage.create("first", pod()).await;
+    stage.phase("first", "Running").await;
+    stage.create("second", pod()).await;
+    let refused = stage.phase("second", "Failed").await.status.unwrap();
+    assert_eq!(refused.reason.as_deref(), Some("NodePorts"));
+    // It is free again when the first one is gone.
+    stage.delete("first", 0).await;
+    stage.gone("first").await;
+    stage.create("third", pod()).await;
+    stage.phase("third", "Running").await;
+}
