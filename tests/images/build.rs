@@ -123,6 +123,25 @@ fn a_step_that_fails_is_shown_with_its_last_lines_and_makes_nothing() {
 }
 
 #[test]
+fn a_shell_is_opened_where_a_step_failed() {
+    let home = home();
+    home.write(
+        "service/Dockerfile",
+        "FROM system:1\nENV WORD=known\nWORKDIR /srv\nRUN echo half > made && false\n",
+    );
+    // Whoever has no terminal is told so, and nothing is built.
+    let refused = home.failure(["build", "service", "--shell-on-failure"]);
+    assert!(refused.contains("needs a terminal"), "{refused}");
+    let keys = "echo $WORD in $PWD has $(cat made); test -t 0 && echo at a $TERM\nexit\n";
+    let shown = home.at_terminal("build service --shell-on-failure", keys);
+    assert!(shown.contains("known in /srv has half"), "{shown}");
+    assert!(shown.contains("at a xterm"), "{shown}");
+    assert!(shown.contains("ended with exit code 1"), "{shown}");
+    let images = home.answer(["image", "list"]);
+    assert_eq!(images["items"].as_array().unwrap().len(), 1, "{images}");
+}
+
+#[test]
 fn mistakes_of_a_file_are_shown_with_their_lines() {
     let home = home();
     home.write("service/Dockerfile", "FROM system:1\nRUN <<EOF\nx\nEOF\n");

@@ -76,6 +76,39 @@ impl Home {
     }
 }
 
+impl Home {
+    /// What a terminal shows of a run in which these keys are typed.
+    pub(crate) fn at_terminal(&self, arguments: &str, typed: &str) -> String {
+        let mut command = self.command([]);
+        let program = command.get_program().to_string_lossy().into_owned();
+        command = {
+            // It makes a terminal of its own, and hands on what it reads.
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the terminal of the program under test"
+            )]
+            let mut script = Command::new("script");
+            script.args(["--quiet", "--return", "--command"]);
+            script
+                .arg(format!("{program} {arguments}"))
+                .arg("/dev/null");
+            script.current_dir(self.0.path()).env_clear();
+            let variables = command.get_envs();
+            script.envs(variables.filter_map(|(name, value)| Some((name, value?))));
+            script.env("TERM", "xterm").env("SHELL", "/bin/sh");
+            script.stdin(Stdio::piped()).stdout(Stdio::piped());
+            script
+        };
+        let mut child = command.spawn().unwrap();
+        let mut keys = child.stdin.take().unwrap();
+        std::io::Write::write_all(&mut keys, typed.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        drop(keys);
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
 fn check(output: &Output) {
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");

@@ -34,7 +34,8 @@ use crate::store::{Record, Store, StoreError};
 
 pub use accounts::UnknownAccount;
 pub use key::{Key, key};
-pub use run::{Containers, Outside};
+pub use mwctl_container::{Running, Size};
+pub use run::{Containers, Outside, Shell};
 
 /// What is told of a build.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -58,6 +59,13 @@ pub enum Told {
         cached: bool,
         /// How long it took.
         milliseconds: u64,
+    },
+    /// A program failed, and somebody is about to look around there.
+    Failed {
+        /// Its stage.
+        stage: String,
+        /// How it ended.
+        how: String,
     },
     /// A program wrote a line.
     Output {

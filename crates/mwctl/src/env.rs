@@ -62,6 +62,8 @@ pub(crate) struct Environment {
     pub accounts: Vec<PathBuf>,
     /// Variables that lead programs to the network, such as `https_proxy`.
     pub network: std::collections::BTreeMap<String, String>,
+    /// What kind of terminal this is (`TERM`).
+    pub terminal: Option<String>,
     /// Where the folders of disposable clusters are.
     pub clusters: PathBuf,
     /// The filter of [`LOG`].
@@ -137,6 +139,7 @@ impl Environment {
             .or_else(|| text("LOGNAME"))
             .unwrap_or_else(|| "someone".into());
         Self {
+            terminal: text("TERM"),
             kubeconfig,
             minikube_home: path(MINIKUBE_HOME),
             path: path("PATH").unwrap_or_default().into_os_string(),

@@ -4,6 +4,7 @@
 //! step; none of that gets into the layer.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::fs::MetadataExt as _;
@@ -12,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use mwctl_container::{
     Bind, Container, End, Entry, Identity, Join, Layer as Lower, Mount as Mounting, Options,
-    Process, Root, Runtime, Source, Streams, Upper, host,
+    Process, Root, Running, Runtime, Source, Streams, Terminal, Upper, host,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::runtime::Handle;
@@ -31,11 +32,31 @@ const LAST: usize = 20;
 const OWN: &str = "/run/.mwctl";
 
 /// Runs programs in containers, the first of which takes a little longer.
-#[derive(Debug)]
 pub struct Containers {
     handle: Handle,
     outside: Outside,
     runtime: Mutex<Option<Runtime>>,
+    shell: Option<Shell>,
+}
+
+/// Lets somebody look around where a program has failed.
+pub struct Shell {
+    /// What kind of terminal there is (`TERM`).
+    pub terminal: String,
+    /// Is given the shell that runs there, with a terminal; on a thread of the build's own, which waits for it.
+    pub open: Box<dyn Fn(&Running, &Handle) + Send + Sync>,
+}
+
+/// The best shell that an image has.
+const SHELL: &str = "if command -v bash > /dev/null; then exec bash; fi; exec sh";
+
+impl fmt::Debug for Containers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Containers");
+        shown
+            .field("outside", &self.outside)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What programs see of the machine.
@@ -56,7 +77,15 @@ impl Containers {
             handle: Handle::current(),
             outside,
             runtime: Mutex::default(),
+            shell: None,
         }
+    }
+
+    /// Opens a shell where a program fails, with all that the program left.
+    #[must_use]
+    pub fn with_shell(mut self, shell: Shell) -> Self {
+        self.shell = Some(shell);
+        self
     }
 
     fn runtime(&self) -> Result<Runtime, StepError> {
@@ -332,7 +361,7 @@ impl Place<'_> {
             }
         }
         let data = layer.work().to_path_buf();
-        let process = Process {
+        let process = |words: Vec<String>| Process {
             environment: environment
                 .iter()
                 .map(|(name, value)| format!("{name}={value}"))
@@ -346,22 +375,33 @@ impl Place<'_> {
             no_new_privileges: false,
             ..Process::new(words)
         };
-        let container = Container {
+        let container = |words: Vec<String>| Container {
             hostname: Some("build".to_owned()),
             join: Join {
                 host_network: true,
                 ..Join::default()
             },
             root: Root {
-                layers,
-                upper: Upper::Directory(Source::Path(data)),
+                layers: layers.clone(),
+                upper: Upper::Directory(Source::Path(data.clone())),
                 read_only: false,
             },
-            mounts: all,
-            process: Some(process),
+            mounts: all.clone(),
+            process: Some(process(words)),
             ..Container::new(format!("build-{}", name(layer.work())))
         };
-        let end = self.wait(containers, container)?;
+        let end = self.wait(containers, container(words))?;
+        if let (Err(StepError::Program { how, .. }), Some(shell)) = (&end, &containers.shell) {
+            (build.report)(Told::Failed {
+                stage: self.stage.name.clone(),
+                how: how.clone(),
+            });
+            let words = ["/bin/sh", "-c", SHELL].map(str::to_owned).to_vec();
+            let broken = look_around(containers, container(words), shell);
+            if let Err(error) = broken {
+                tracing::warn!("no shell where the program failed: {error}");
+            }
+        }
         drop(mounts.locks);
         tidy(&state.view(), layer.path(), &targets);
         end
@@ -444,6 +484,32 @@ impl Place<'_> {
         }
         last
     }
+}
+
+/// Opens a shell in a container, and is back when it has ended.
+fn look_around(
+    containers: &Containers,
+    mut container: Container,
+    shell: &Shell,
+) -> Result<(), StepError> {
+    container.streams = Streams {
+        terminal: Some(Terminal { size: None }),
+        ..Streams::default()
+    };
+    if let Some(process) = &mut container.process {
+        process.environment.push(format!("TERM={}", shell.terminal));
+    }
+    let name = container.name.clone();
+    let runtime = containers.runtime()?;
+    let running = containers.handle.block_on(runtime.run(container));
+    let running = running.map_err(|error| StepError::Start(told(&error)))?;
+    (shell.open)(&running, &containers.handle);
+    running.kill();
+    containers.handle.block_on(running.ended());
+    if let Err(error) = containers.handle.block_on(runtime.remove(&name)) {
+        tracing::debug!(%error, "nothing to remove of a shell");
+    }
+    Ok(())
 }
 
 /// The ids of an image's user.

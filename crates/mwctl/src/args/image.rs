@@ -35,6 +35,10 @@ pub struct Build {
     #[arg(long)]
     pub explain: bool,
 
+    /// Open a shell where a step fails, with all that it left; what is done there is lost.
+    #[arg(long, conflicts_with = "explain")]
+    pub shell_on_failure: bool,
+
     /// Pull bases from this registry without TLS, as in `localhost:5000`; may be repeated.
     #[arg(long, value_name = "HOST:PORT")]
     pub plain_http: Vec<String>,

@@ -1,6 +1,7 @@
 //! `mwctl build`.
 
 mod recipe;
+mod shell;
 mod told;
 
 use std::collections::BTreeMap;
@@ -30,7 +31,10 @@ pub(super) async fn run(run: &Invocation, arguments: &Build) -> Result<Exit, Com
     if arguments.explain {
         return told::explain(run, store, plan, recipe.context, given).await;
     }
-    let containers = Containers::new(run.outside());
+    let mut containers = Containers::new(run.outside());
+    if arguments.shell_on_failure {
+        containers = containers.with_shell(shell::shell(run.environment.terminal.clone())?);
+    }
     let (ui, cancel) = (run.ui.clone(), run.interrupt.finish.clone());
     let made = image::blocking(move || {
         let build = build::Build {

@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::invocation::Invocation;
 use crate::ui::Ui;
-use crate::ui::style::{bold, dim, good};
+use crate::ui::style::{bad, bold, dim, good};
 
 /// The longest step that is shown whole.
 const WIDTH: usize = 90;
@@ -25,6 +25,10 @@ pub(super) fn show(ui: &Ui, told: Told) {
             let why = dim(&format!("({why})"));
             ui.say(&format!("{} {} {why}", bold(&stage), short(&step)));
         }
+        Told::Failed { stage, how } => ui.say(&format!(
+            "{} {how}; this is a shell where it stood, and `exit` ends the build",
+            bad(&stage)
+        )),
         Told::Output { line, .. } => ui.say(&dim(&format!("  | {line}"))),
         Told::Done {
             stage,
