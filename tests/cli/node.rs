@@ -96,6 +96,24 @@ async fn talk(client: &Client) {
         .await
         .unwrap();
     assert_eq!(out.trim(), name);
+    let address = web.items[0].status.clone().unwrap().pod_ip.unwrap();
+    hook(&pods, client, &name, &address).await;
+}
+
+/// A pod whose hook asks another pod, by its address.
+async fn hook(pods: &Api<Pod>, client: &Client, asked: &str, address: &str) {
+    let ask = json!({"httpGet": {"host": address, "port": 8080, "path": "/from-a-hook"}});
+    let container = json!({"name": "main", "image": IMAGE, "command": ["sleep", "1"], "lifecycle": {"postStart": ask}});
+    apply(
+        client,
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "hooked"},
+        "spec": {"restartPolicy": "Never", "containers": [container]}}),
+    )
+    .await;
+    // What it asks for isn't there, so that it fails, and the container with it.
+    phase(pods, "hooked", "Failed").await;
+    let log = pods.logs(asked, &LogParams::default()).await.unwrap();
+    assert!(log.contains("GET /from-a-hook"), "{log}");
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub enum Through {
     Loopback,
     /// The address that others have of it, as probes do.
     Address,
+    /// Not it at all: another pod or a service, as the node reaches it. A hook may name one.
+    Node(Ipv4Addr),
 }
 
 /// A pod's place on a network.

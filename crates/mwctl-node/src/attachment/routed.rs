@@ -59,6 +59,10 @@ impl PodNetworks for Routed {
     async fn connect(&self, uid: &str, port: u16, through: Through) -> io::Result<TcpStream> {
         let connected = match through {
             Through::Loopback => self.network.connect_within(uid, port).await,
+            Through::Node(address) => {
+                let to = SocketAddrV4::new(address, port);
+                self.network.connect(to).await
+            }
             Through::Address => match self.network.address(uid) {
                 Some(address) => self.network.connect(SocketAddrV4::new(address, port)).await,
                 None => Err(NetworkError::Unknown(uid.to_owned())),

@@ -203,7 +203,9 @@ async fn reach(
     let through = match host {
         None | Some("") => Through::Address,
         Some("localhost" | "127.0.0.1") => Through::Loopback,
-        Some(other) => return Err(format!("this node asks its own pods only, not {other}")),
+        Some(other) => Through::Node(other.parse().map_err(|_| {
+            format!("this node asks pods and services by their addresses, not {other:?}")
+        })?),
     };
     let uid = pod.metadata.uid.as_deref().unwrap_or_default();
     let connected = context.networks.connect(uid, port, through).await;
