@@ -13,6 +13,7 @@ pub(crate) mod decide;
 mod describe;
 mod environment;
 mod fields;
+mod grpc;
 mod hooks;
 pub(crate) mod live;
 mod message;

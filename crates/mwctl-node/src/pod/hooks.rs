@@ -18,7 +18,7 @@ use crate::attachment::Through;
 use crate::context::Context;
 
 use super::live::{self, Bound, Live};
-use super::{probes, tls};
+use super::{grpc, probes, tls};
 
 /// How much of what a probe writes is told.
 const TOLD: usize = 1024;
@@ -68,7 +68,13 @@ pub(crate) async fn probe(
         if let Some(action) = &probe.tcp_socket {
             return connect(context, pod, container, action).await;
         }
-        Err("this node asks by exec, httpGet and tcpSocket, and not otherwise".to_owned())
+        if let Some(action) = &probe.grpc {
+            let number = IntOrString::Int(action.port);
+            let port = port(container, &number)?;
+            let stream = reach(context, pod, None, port).await?;
+            return grpc::check(stream, action.service.as_deref().unwrap_or_default(), port).await;
+        }
+        Err("this node asks by exec, httpGet, tcpSocket and grpc, and not otherwise".to_owned())
     };
     let limit = probes::timeout(probe);
     tokio::time::timeout(limit, asked)
