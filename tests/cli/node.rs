@@ -98,6 +98,28 @@ async fn talk(client: &Client) {
     assert_eq!(out.trim(), name);
     let address = web.items[0].status.clone().unwrap().pod_ip.unwrap();
     hook(&pods, client, &name, &address).await;
+    through_the_server(client, &name).await;
+}
+
+/// The server as a proxy: to a service by its port's number, to a pod by its container's.
+async fn through_the_server(client: &Client, pod: &str) {
+    let get = async |path: &str| {
+        let request = http::Request::get(format!("/api/v1/namespaces/default/{path}"));
+        client.request_text(request.body(Vec::new()).unwrap()).await
+    };
+    let any = get("services/web:80/proxy/index.html").await.unwrap();
+    assert!(any.starts_with("web-"), "{any}");
+    let own = get(&format!("pods/{pod}:8080/proxy/index.html?q=1")).await;
+    assert_eq!(own.unwrap().trim(), pod);
+    // What the pod says of a path is its own answer, not the server's.
+    let missing = get(&format!("pods/http:{pod}:8080/proxy/missing")).await;
+    let missing = missing.unwrap_err().to_string();
+    assert!(missing.contains("404"), "{missing}");
+    let unknown = get("services/web:none/proxy/").await.unwrap_err();
+    assert!(
+        unknown.to_string().contains("no port \"none\""),
+        "{unknown}"
+    );
 }
 
 /// A pod whose hook asks another pod, by its address.

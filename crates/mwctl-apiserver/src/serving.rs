@@ -10,6 +10,7 @@ mod health;
 mod parameters;
 mod path;
 mod pods;
+mod proxy;
 mod respond;
 mod reviews;
 mod tokens;

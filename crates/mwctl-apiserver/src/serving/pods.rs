@@ -33,10 +33,6 @@ impl Call<'_> {
             ("", "pods", "exec") => self.exec(target).await,
             ("", "pods", "attach") => self.attach(target).await,
             ("", "pods", "portforward") => self.port_forward(target),
-            ("", "pods" | "services" | "nodes", "proxy") => {
-                let message = "this server is no proxy to pods, services and nodes: forward a port instead (kubectl port-forward)";
-                Err(Status::new(501, "NotImplemented", message))
-            }
             _ => return None,
         })
     }
@@ -142,7 +138,7 @@ impl Call<'_> {
         Ok((self.backend(&pod)?, container))
     }
 
-    fn backend(&self, pod: &Object) -> Result<Arc<dyn Backend>, Status> {
+    pub(super) fn backend(&self, pod: &Object) -> Result<Arc<dyn Backend>, Status> {
         let node = node(pod);
         if node.is_empty() {
             let message = format!("pod {} does not have a host assigned", pod.name());
@@ -301,7 +297,7 @@ fn node(pod: &Object) -> &str {
     node.and_then(Value::as_str).unwrap_or_default()
 }
 
-fn reference(pod: &Object) -> PodRef {
+pub(super) fn reference(pod: &Object) -> PodRef {
     PodRef {
         namespace: pod.namespace().to_owned(),
         name: pod.name().to_owned(),

@@ -25,6 +25,9 @@ use std::time::Duration;
 /// How long a watch lasts whose client does not say.
 const WATCH: Duration = Duration::from_mins(30);
 
+/// The subresource below which everything is a pod's own.
+const PROXY: &str = "proxy";
+
 /// A request about objects.
 pub(super) struct Call<'a> {
     pub(super) api: &'a Api,
@@ -81,6 +84,9 @@ impl Call<'_> {
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<BodyError>,
     {
+        if target.subresource == PROXY {
+            return self.proxy(target, body).await;
+        }
         if matches!(self.parts.method, Method::GET | Method::POST)
             && let Some(answer) = self.stream(target).await
         {
@@ -111,6 +117,8 @@ impl Call<'_> {
             Method::PATCH => "patch",
             Method::DELETE if one => "delete",
             Method::DELETE => "deletecollection",
+            // Whatever a pod understands.
+            _ if target.subresource == PROXY => "",
             _ => return Err(not_allowed()),
         };
         let mut asked = target.asked();
