@@ -175,6 +175,8 @@ fn tree(path: &Path, below: Option<(&Path, bool)>, user_namespace: &File) -> io:
         opened = open_or_make_below(&opened, below, folder).map_err(|(_, error)| error)?;
     }
     let whole = open_tree(&opened, "", clone | OpenTreeFlags::AT_EMPTY_PATH)?;
+    // A copy of a shared mount is one of its peers, which most machines' mounts are, and no such mount can become anybody's root.
+    system::make_private(whole.as_fd())?;
     for recursive in [true, false] {
         match system::translate_owners(whole.as_fd(), user_namespace.as_fd(), recursive) {
             Ok(()) => break,

@@ -2,7 +2,7 @@
 
 use mwctl_container::{Bind, End, Entry, Layer, Mount, Root, Source, Upper};
 
-use crate::stage::{as_everybody, exited};
+use crate::stage::{as_everybody, exited, where_mounts_are_shared};
 
 #[test]
 fn homes_and_secrets_of_the_machine_are_invisible() {
@@ -190,6 +190,31 @@ fn a_bind_shows_what_it_shall_and_can_be_read_only() {
             let mut container = stage.shell("");
             container.mounts.push(bind(false, Some("out")));
             stage.runtime.run(container).await.unwrap_err();
+        },
+    );
+}
+
+#[test]
+fn no_mount_is_shared_with_the_machine() {
+    where_mounts_are_shared(
+        "isolation::no_mount_is_shared_with_the_machine",
+        async |stage| {
+            let folder = tempfile::tempdir().unwrap();
+            let upper = folder.path().join("upper");
+            std::fs::create_dir(&upper).unwrap();
+            let mut container = stage
+                .shell("echo written > /file; cat /file; grep -c shared: /proc/self/mountinfo");
+            container.root.upper = Upper::Directory(Source::Path(upper));
+            container.mounts.push(Mount {
+                target: "/a".into(),
+                entry: Entry::Bind(Bind {
+                    source: Source::Path(folder.path().to_owned()),
+                    directory: true,
+                    read_only: true,
+                    below: None,
+                }),
+            });
+            assert_eq!(stage.outcome(container).await, exited("written\n0\n", 1));
         },
     );
 }

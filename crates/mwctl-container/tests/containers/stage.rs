@@ -10,6 +10,8 @@ use mwctl_container::{Container, End, Options, Process, Running, Runtime, Stream
 
 /// Set for the process that runs a test as an ordinary user.
 const AS_USER: &str = "MWCTL_TEST_AS_USER";
+/// Set for the process that runs a test where mounts are shared.
+const AMONG_SHARED: &str = "MWCTL_TEST_AMONG_SHARED";
 /// An ordinary user, who needs no entry anywhere.
 pub(crate) const USER: u32 = 1000;
 
@@ -38,6 +40,26 @@ pub(crate) fn as_everybody(name: &str, body: impl AsyncFnOnce(Stage)) {
         .status()
         .unwrap();
     assert!(status.success(), "as an ordinary user: {status}");
+}
+
+/// The same where mounts are shared with others, as systemd has it on most machines and few containers have it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test that runs itself elsewhere, which is told so"
+)]
+pub(crate) fn where_mounts_are_shared(name: &str, body: impl AsyncFnOnce(Stage)) {
+    // An ordinary user's containers have mounts of their own in any case.
+    if !rustix::process::geteuid().is_root() || std::env::var_os(AMONG_SHARED).is_some() {
+        return as_everybody(name, body);
+    }
+    let status = Command::new("unshare")
+        .args(["--mount", "--propagation", "shared"])
+        .arg(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture"])
+        .env(AMONG_SHARED, "1")
+        .status()
+        .unwrap();
+    assert!(status.success(), "among shared mounts: {status}");
 }
 
 pub(crate) struct Stage {
