@@ -5,6 +5,7 @@
 
 mod files;
 mod hierarchy;
+mod places;
 mod view;
 
 use std::fs::{self, File, OpenOptions};
@@ -95,9 +96,13 @@ impl Groups {
             }
             for Setting { file, value } in files::settings(hierarchy, limits) {
                 let path = folder.join(file);
-                fs::write(&path, value).map_err(|error| {
-                    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-                })?;
+                match fs::write(&path, value) {
+                    Err(error)
+                        if file == files::SWAP && error.kind() == io::ErrorKind::NotFound => {}
+                    written => written.map_err(|error| {
+                        io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+                    })?,
+                }
             }
             let door = OpenOptions::new()
                 .write(true)
@@ -183,8 +188,8 @@ impl Drop for Group {
 /// Removes the groups of runtimes that are no more, and says how many there were.
 pub fn sweep() -> usize {
     let mut removed = 0;
-    for hierarchy in hierarchy::find().hierarchies {
-        let all = hierarchy.folder.join(ALL);
+    for folder in hierarchy::folders() {
+        let all = folder.join(ALL);
         let Ok(entries) = fs::read_dir(&all) else {
             continue;
         };
@@ -199,6 +204,12 @@ pub fn sweep() -> usize {
         remove_if_empty(&all);
     }
     removed
+}
+
+/// By which of the kernel's controllers containers could be limited where this machine's control groups are of version 2. Nothing is
+/// changed for the answer.
+pub fn possible() -> Vec<&'static str> {
+    hierarchy::possible()
 }
 
 /// Another runtime may be making its group there at this moment, which then makes the folder again.

@@ -62,9 +62,9 @@ pub enum Cgroup {
         /// Whether they can.
         writable: bool,
     },
-    /// Version 2, with the controllers that were delegated to the user's own group.
+    /// Version 2, with the controllers of the group that is the user's own.
     V2 {
-        /// Whether groups can be made below it.
+        /// Whether there is a group in which it can make others.
         writable: bool,
         /// Such as `cpu`, `memory`, `pids`.
         controllers: Vec<String>,

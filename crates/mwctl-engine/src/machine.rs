@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mwctl_container::subordinate::User;
 use mwctl_core::doctor::{Cgroup, Machine};
@@ -67,13 +67,10 @@ fn overlay() -> Option<bool> {
 fn cgroup(mount: &Path) -> Cgroup {
     let writable = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
     if mount.join("cgroup.controllers").exists() {
-        let own = text("/proc/self/cgroup").unwrap_or_default();
-        let own = own.lines().find_map(|line| line.strip_prefix("0::/"));
-        let group: PathBuf = mount.join(own.unwrap_or_default());
-        let controllers = text(group.join("cgroup.controllers")).unwrap_or_default();
+        let controllers = mwctl_container::limits::possible();
         return Cgroup::V2 {
-            writable: writable(&group),
-            controllers: controllers.split_whitespace().map(str::to_owned).collect(),
+            writable: !controllers.is_empty(),
+            controllers: controllers.into_iter().map(str::to_owned).collect(),
         };
     }
     if mount.join("memory").is_dir() {

@@ -10,6 +10,9 @@ pub(super) struct Setting {
     pub(super) value: String,
 }
 
+/// Else what exceeds the limit of memory goes there, and nothing ends. Where the kernel counts no swap the file isn't there.
+pub(super) const SWAP: &str = "memory.swap.max";
+
 /// The kernel's usual span over which processor time is counted, in microseconds.
 const PERIOD: u64 = 100_000;
 /// The kernel refuses a smaller quota.
@@ -36,10 +39,7 @@ pub(super) fn settings(hierarchy: &Hierarchy, limits: &Limits) -> Vec<Setting> {
     set("pids.max", processes.map(|count| count.to_string()));
     if hierarchy.unified {
         set("memory.max", memory.map(|bytes| bytes.to_string()));
-        set(
-            "memory.swap.max",
-            memory.filter(|_| hierarchy.swap).map(|_| "0".to_owned()),
-        );
+        set(SWAP, memory.map(|_| "0".to_owned()));
         // A container that has lost one of its processes is of no use: all end, as with the kubelet.
         set("memory.oom.group", memory.map(|_| "1".to_owned()));
         set("cpu.max", quota.map(|quota| format!("{quota} {PERIOD}")));
@@ -122,17 +122,16 @@ mod tests {
             Controller::Processes,
             Controller::Processor,
         ];
-        let mut hierarchy = Hierarchy::new("/".into(), true, &all);
-        let without_swap = [
+        let hierarchy = Hierarchy::new("/".into(), true, &all);
+        let settings = [
             ("pids.max", "5"),
             ("memory.max", "67108864"),
+            ("memory.swap.max", "0"),
             ("memory.oom.group", "1"),
             ("cpu.max", "50000 100000"),
             ("cpu.weight", "10"),
         ];
-        assert_eq!(written(&hierarchy), expect(&without_swap));
-        hierarchy.swap = true;
-        assert!(written(&hierarchy).contains(&("memory.swap.max", "0".to_owned())));
+        assert_eq!(written(&hierarchy), expect(&settings));
     }
 
     #[test]

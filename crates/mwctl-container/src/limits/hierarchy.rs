@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::places::{self, Choice};
 use super::writable;
 
 /// What limits something.
@@ -17,7 +18,7 @@ pub(super) enum Controller {
     Usage,
 }
 
-const CONTROLLERS: [(Controller, &str); 4] = [
+pub(super) const CONTROLLERS: [(Controller, &str); 4] = [
     (Controller::Memory, "memory"),
     (Controller::Processes, "pids"),
     (Controller::Processor, "cpu"),
@@ -35,8 +36,6 @@ pub(super) struct Hierarchy {
     pub(super) name: OsString,
     /// Version 2.
     pub(super) unified: bool,
-    /// Whether its groups can limit swap.
-    pub(super) swap: bool,
     controllers: Vec<Controller>,
 }
 
@@ -67,7 +66,6 @@ impl Hierarchy {
             name: folder.file_name().unwrap_or_default().to_owned(),
             folder,
             unified,
-            swap: false,
             controllers: controllers.to_vec(),
         }
     }
@@ -78,44 +76,25 @@ impl Hierarchy {
 
     /// Makes the folder of a runtime, with the controllers that its groups need.
     pub(super) fn ready(&self, folder: &Path) -> io::Result<()> {
-        if folder.is_dir() {
+        let control = folder.join("cgroup.subtree_control");
+        if folder.is_dir() && (!self.unified || are_enabled(&control, &self.controllers)) {
             return Ok(());
         }
         // Whoever removes the folder of all when it is empty may do so between our two steps.
         fs::create_dir_all(folder).or_else(|_| fs::create_dir_all(folder))?;
         if self.unified {
-            for above in folder
-                .ancestors()
-                .take(2)
-                .collect::<Vec<_>>()
-                .into_iter()
-                .rev()
-            {
-                fs::write(
-                    above.join("cgroup.subtree_control"),
-                    enabling(&self.controllers),
-                )?;
+            for above in [folder.parent(), Some(folder)].into_iter().flatten() {
+                enable(above, &self.controllers);
             }
         }
         Ok(())
     }
 }
 
-fn enabling(controllers: &[Controller]) -> String {
-    let named = CONTROLLERS
-        .iter()
-        .filter(|(controller, _)| controllers.contains(controller));
-    named
-        .map(|(_, name)| format!("+{name}"))
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
 /// The hierarchies of this machine that this process may use.
 pub(super) fn find() -> Found {
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
     let mut found = Found::default();
-    for mounted in parse(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup")) {
+    for mounted in mounted() {
         let name = mounted.place.file_name().unwrap_or_default().to_owned();
         if mounted.shown {
             found.shown.push((name, mounted.place.join(&mounted.own)));
@@ -132,6 +111,11 @@ pub(super) fn find() -> Found {
     found
 }
 
+fn mounted() -> Vec<Mounted> {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    parse(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"))
+}
+
 /// Below our own group, so that what limits us limits containers, too.
 fn divided(mounted: &Mounted) -> Option<Hierarchy> {
     let own = mounted.place.join(&mounted.own);
@@ -141,50 +125,70 @@ fn divided(mounted: &Mounted) -> Option<Hierarchy> {
     (!mounted.controllers.is_empty()).then(|| Hierarchy::new(folder, false, &mounted.controllers))
 }
 
-/// With version 2 a group has either processes or groups with controllers. Ours has a process: us.
+/// The folders in which somebody like us may have made groups.
+pub(super) fn folders() -> Vec<PathBuf> {
+    let all = mounted().into_iter().filter(|mounted| !mounted.shown);
+    all.flat_map(|mounted| places::folders(&mounted.place, &mounted.own))
+        .collect()
+}
+
+/// What groups of version 2 could be limited by. Nothing is changed.
+pub(super) fn possible() -> Vec<&'static str> {
+    let choices = mounted().into_iter().filter(|mounted| mounted.unified);
+    let best = choices.filter_map(|mounted| usable(&mounted).next()).next();
+    let (Some(Choice::Free(place)) | Some(Choice::Occupied(place))) = best else {
+        return Vec::new();
+    };
+    let named = CONTROLLERS
+        .iter()
+        .filter(|(controller, _)| place.controllers.contains(controller));
+    named.map(|(_, name)| *name).collect()
+}
+
+fn usable(mounted: &Mounted) -> impl Iterator<Item = Choice> {
+    let folders = places::folders(&mounted.place, &mounted.own);
+    let seen = folders.into_iter().map(places::look).collect();
+    places::choose(seen, std::process::id())
+}
+
 fn unified(mounted: &Mounted) -> Option<Hierarchy> {
-    let own = mounted.place.join(&mounted.own);
-    let mut folders = vec![mounted.place.clone()];
-    if own != mounted.place {
-        folders.push(own);
-    }
-    folders.into_iter().find_map(|folder| {
-        if !can_make_groups(&folder) {
-            return None;
-        }
-        let there = fs::read_to_string(folder.join("cgroup.controllers")).ok()?;
-        let controllers: Vec<Controller> = CONTROLLERS
-            .iter()
-            .filter(|(_, name)| there.split_whitespace().any(|it| it == *name))
-            .map(|(controller, _)| *controller)
-            .collect();
-        if controllers.is_empty() {
-            return None;
-        }
-        let control = folder.join("cgroup.subtree_control");
-        let enabled = fs::write(&control, enabling(&controllers)).or_else(|_| {
-            make_room(&folder).and_then(|()| fs::write(&control, enabling(&controllers)))
-        });
-        enabled.ok()?;
-        let mut hierarchy = Hierarchy::new(folder, true, &controllers);
-        // Where the kernel counts no swap the file isn't there.
-        hierarchy.swap = fs::read_to_string("/proc/swaps")
-            .is_ok_and(|swaps| swaps.lines().count() > 1)
-            && mounted.place.join("memory.swap.max").exists();
-        Some(hierarchy)
+    usable(mounted).find_map(|choice| {
+        let place = match choice {
+            Choice::Free(place) => place,
+            Choice::Occupied(place) => {
+                make_room(&place.folder).ok()?;
+                place
+            }
+        };
+        let enabled = enable(&place.folder, &place.controllers);
+        (!enabled.is_empty()).then(|| Hierarchy::new(place.folder, true, &enabled))
     })
 }
 
-/// Moves this process out of the way, if it is alone there: the group is ours alone then.
+/// Whether the groups below a folder have these controllers already.
+fn are_enabled(control: &Path, controllers: &[Controller]) -> bool {
+    let there = fs::read_to_string(control).unwrap_or_default();
+    let mut wanted = CONTROLLERS
+        .iter()
+        .filter(|(controller, _)| controllers.contains(controller));
+    wanted.all(|(_, name)| there.split_whitespace().any(|it| it == *name))
+}
+
+/// Gives the groups below a folder these controllers, and says which they got: one that is refused takes none of the others along.
+fn enable(folder: &Path, controllers: &[Controller]) -> Vec<Controller> {
+    let control = folder.join("cgroup.subtree_control");
+    let named = CONTROLLERS
+        .iter()
+        .filter(|(controller, _)| controllers.contains(controller));
+    named
+        .filter(|(_, name)| fs::write(&control, format!("+{name}")).is_ok())
+        .map(|(controller, _)| *controller)
+        .collect()
+}
+
+/// Moves this process, which is alone in a group, out of the way: the group is ours alone then.
 fn make_room(folder: &Path) -> io::Result<()> {
-    let there = fs::read_to_string(folder.join("cgroup.procs"))?;
-    if there
-        .split_whitespace()
-        .any(|pid| pid != std::process::id().to_string())
-    {
-        return Err(io::ErrorKind::ResourceBusy.into());
-    }
-    let aside = folder.join("mwctl-itself");
+    let aside = folder.join(places::ITSELF);
     fs::create_dir_all(&aside)?;
     fs::write(aside.join("cgroup.procs"), "0")
 }
@@ -286,14 +290,6 @@ nonsense";
                 ),
                 mounted("/sys/fs/cgroup/cpuset", false, &[], "c"),
             ]
-        );
-    }
-
-    #[test]
-    fn controllers_are_enabled_by_name() {
-        assert_eq!(
-            enabling(&[Controller::Processor, Controller::Memory]),
-            "+memory +cpu"
         );
     }
 }
