@@ -4,7 +4,7 @@ mod credentials;
 
 use std::fs::File;
 use std::io::Write as _;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -100,6 +100,14 @@ pub enum PullError {
         /// What isn't right.
         what: String,
     },
+    /// This machine has nothing to know registries by.
+    #[error("cannot pull `{reference}`: this machine knows no certificate authorities")]
+    NoAuthorities {
+        /// The image.
+        reference: Reference,
+        /// Why.
+        source: Arc<OciDistributionError>,
+    },
     /// The store refused it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -160,6 +168,7 @@ impl PullError {
                 let command = format!("docker login {}", registry.unwrap_or_default());
                 vec![format!("if it needs an account: `{}`", command.trim())]
             }
+            Self::NoAuthorities { .. } => vec!["install the package `ca-certificates`".to_owned()],
             Self::Store(error) => error.hints(),
             _ => Vec::new(),
         }
@@ -169,7 +178,8 @@ impl PullError {
 /// The registries.
 #[derive(Clone)]
 pub struct Registry {
-    client: Client,
+    /// Who never pulls needs none, so that it's an error for who does alone.
+    client: Result<Client, Arc<OciDistributionError>>,
     credentials: Credentials,
 }
 
@@ -200,9 +210,18 @@ impl Registry {
             ..ClientConfig::default()
         };
         Self {
-            client: Client::new(config),
+            client: Client::try_from(config).map_err(Arc::new),
             credentials,
         }
+    }
+
+    fn client(&self, reference: &Reference) -> Result<&Client, PullError> {
+        self.client
+            .as_ref()
+            .map_err(|source| PullError::NoAuthorities {
+                reference: reference.clone(),
+                source: source.clone(),
+            })
     }
 
     /// Pulls an image into a store, under its reference. Layers that are there aren't asked for.
@@ -253,6 +272,7 @@ impl Registry {
         reference: &Reference,
         architecture: &str,
     ) -> Result<(Digest, Manifest), PullError> {
+        let client = self.client(reference)?;
         let image = reference.for_registry();
         let auth = self.credentials.get(image.resolve_registry()).await;
         let damaged = |what: String| PullError::Damaged {
@@ -262,8 +282,7 @@ impl Registry {
         let mut wanted = image.clone();
         // An index may lead to another one; more than a few are a circle.
         for _ in 0..4 {
-            let (bytes, _) = self
-                .client
+            let (bytes, _) = client
                 .pull_manifest_raw(&wanted, &auth, &ACCEPTED)
                 .await
                 .map_err(|error| PullError::of(reference, error))?;
@@ -288,7 +307,7 @@ impl Registry {
             store.put_bytes(&bytes)?;
             let mut config = Vec::new();
             let descriptor = descriptor(&manifest.config);
-            self.client
+            client
                 .pull_blob(&image, &descriptor, &mut config)
                 .await
                 .map_err(|error| PullError::of(reference, error))?;
@@ -331,7 +350,10 @@ impl Registry {
         let failed = |error| PullError::of(reference, error);
         let image = reference.for_registry();
         let wanted = descriptor(layer);
-        let stream = self.client.pull_blob_stream(&image, &wanted).await;
+        let stream = self
+            .client(reference)?
+            .pull_blob_stream(&image, &wanted)
+            .await;
         let mut stream = stream.map_err(failed)?.stream;
         let work = store.work()?;
         let new = work.path().join("blob");

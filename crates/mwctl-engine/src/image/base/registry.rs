@@ -1,11 +1,13 @@
 //! Images in a registry.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use mwctl_image::Credentials;
 use oci_client::client::{ClientConfig, ClientProtocol};
+use oci_client::errors::OciDistributionError;
 use oci_client::manifest::OciDescriptor;
 use oci_client::{Client, Reference};
 use serde_json::Value;
@@ -23,7 +25,8 @@ const ACCEPTED: [&str; 4] = [
 /// The registries that references name.
 #[derive(Clone)]
 pub struct Registry {
-    client: Client,
+    /// Who never fetches needs none, so that it is an error for who does alone.
+    client: Result<Client, Arc<OciDistributionError>>,
     accounts: Credentials,
 }
 
@@ -45,9 +48,16 @@ impl Registry {
             ..ClientConfig::default()
         };
         Self {
-            client: Client::new(config),
+            client: Client::try_from(config).map_err(Arc::new),
             accounts,
         }
+    }
+
+    fn client(&self, reference: &str) -> Result<&Client, BaseError> {
+        self.client.as_ref().map_err(|source| BaseError::Fetch {
+            reference: reference.to_owned(),
+            source: Box::new(source.clone()),
+        })
     }
 }
 
@@ -84,8 +94,9 @@ impl BaseSource for Registry {
         }
         let image = parse(reference)?;
         let account = self.accounts.get(image.resolve_registry()).await;
+        let client = self.client(reference)?;
         let fetch = async |image: &Reference| {
-            self.client
+            client
                 .pull_manifest_raw(image, &account, &ACCEPTED)
                 .await
                 .map_err(failed(reference))
@@ -109,7 +120,7 @@ impl BaseSource for Registry {
         let descriptor: OciDescriptor = serde_json::from_value(value["config"].clone())
             .map_err(|_| damaged("its manifest names no configuration"))?;
         let mut config = Vec::new();
-        self.client
+        client
             .pull_blob(&image, &descriptor, &mut config)
             .await
             .map_err(failed(reference))?;
@@ -128,11 +139,12 @@ impl BaseSource for Registry {
         let image = parse(&base.reference)?;
         let registry = image.resolve_registry();
         let account = self.accounts.get(registry).await;
-        self.client.store_auth_if_needed(registry, &account).await;
+        let client = self.client(&base.reference)?;
+        client.store_auth_if_needed(registry, &account).await;
         let file = tokio::fs::File::create(into)
             .await
             .map_err(|source| BaseError::io(into, source))?;
-        self.client
+        client
             .pull_blob(&image, layer.digest.as_str(), file)
             .await
             .map_err(failed(&base.reference))?;
