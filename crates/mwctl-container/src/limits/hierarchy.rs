@@ -134,9 +134,9 @@ pub(super) fn folders() -> Vec<PathBuf> {
 
 /// What groups of version 2 could be limited by. Nothing is changed.
 pub(super) fn possible() -> Vec<&'static str> {
-    let choices = mounted().into_iter().filter(|mounted| mounted.unified);
-    let best = choices.filter_map(|mounted| usable(&mounted).next()).next();
-    let (Some(Choice::Free(place)) | Some(Choice::Occupied(place))) = best else {
+    let mut choices = mounted().into_iter().filter(|mounted| mounted.unified);
+    let best = choices.find_map(|mounted| usable(&mounted).next());
+    let Some(Choice::Free(place) | Choice::Occupied(place)) = best else {
         return Vec::new();
     };
     let named = CONTROLLERS
