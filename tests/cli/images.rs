@@ -59,3 +59,17 @@ fn a_registry_that_doesnt_answer_is_no_fault_of_the_image() {
     let told = Folder::new().mwctl(["image", "pull", "localhost:1/nothing:2"]);
     assert_snapshot!(told);
 }
+
+/// A small machine, or a container: `ca-certificates` is no part of the least that Debian installs.
+#[test]
+fn a_machine_that_knows_no_authorities_lacks_them_for_pulls_alone() {
+    let nothing = [
+        ("SSL_CERT_FILE", "/dev/null"),
+        ("SSL_CERT_DIR", "/dev/null"),
+    ];
+    let told = Folder::new().mwctl_with(&nothing, ["image", "pull", "localhost:1/nothing:2"]);
+    assert_snapshot!(told);
+    let command = ["cluster", "run", "--grade", "node", "--", "/bin/true"];
+    let run = Folder::new().mwctl_with(&nothing, command);
+    assert!(run.ends_with("[exit status: 0]\n"), "{run}");
+}
