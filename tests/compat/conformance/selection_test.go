@@ -1,4 +1,4 @@
-// Which specs are run: all of [Conformance] but for what a file excludes, each with its reason.
+// Which specs are run: all of [Conformance], or all of network policies, but for what a file excludes, each with its reason.
 package conformance
 
 import (
@@ -15,7 +15,7 @@ import (
 
 // group is a number of specs and what is said of them.
 type group struct {
-	// Clusters are those it concerns (see the flag), or none for all.
+	// Clusters are those it concerns (see the flag), or none for all of [Conformance].
 	Clusters []string `json:"clusters"`
 	Reason   string   `json:"reason"`
 	// Specs are regular expressions on the full texts of specs.
@@ -24,8 +24,14 @@ type group struct {
 	patterns []*regexp.Regexp
 }
 
+// policies is the one cluster on which other specs are run.
+const policies = "netpol"
+
 // selection is the file.
 type selection struct {
+	// label is what the full texts of the specs have in them.
+	label string
+
 	Excluded []group `json:"excluded"`
 	// Failing are run, and known to fail.
 	Failing []group `json:"failing"`
@@ -45,7 +51,10 @@ func readSelection(path, cluster string) (selection, error) {
 
 // parseSelection keeps the groups that concern a cluster.
 func parseSelection(text []byte, cluster string) (selection, error) {
-	var s selection
+	s := selection{label: "[Conformance]"}
+	if cluster == policies {
+		s.label = "[Feature:NetworkPolicy]"
+	}
 	if err := yaml.UnmarshalStrict(text, &s); err != nil {
 		return s, err
 	}
@@ -55,7 +64,7 @@ func parseSelection(text []byte, cluster string) (selection, error) {
 			if g.Reason == "" || len(g.Specs) == 0 {
 				return s, fmt.Errorf("a group needs a reason and specs: %+v", g)
 			}
-			if len(g.Clusters) > 0 && !slices.Contains(g.Clusters, cluster) {
+			if !slices.Contains(g.Clusters, cluster) && (len(g.Clusters) > 0 || cluster == policies) {
 				continue
 			}
 			for _, spec := range g.Specs {
@@ -95,23 +104,23 @@ func (s selection) skipped(specs []string) []string {
 	return patterns
 }
 
-// judge keeps the conformance specs, and says which patterns match none of them.
-func (s selection) judge(specs []string) (conformance, faults []string) {
+// judge keeps the specs in question, and says which patterns match none of them.
+func (s selection) judge(specs []string) (judged, faults []string) {
 	for _, spec := range specs {
-		if strings.Contains(spec, "[Conformance]") {
-			conformance = append(conformance, spec)
+		if strings.Contains(spec, s.label) {
+			judged = append(judged, spec)
 		}
 	}
 	for _, groups := range [][]group{s.Excluded, s.Failing} {
 		for _, g := range groups {
 			for _, pattern := range g.patterns {
-				if !anyMatches(pattern, conformance) {
+				if !anyMatches(pattern, judged) {
 					faults = append(faults, "no spec is called "+pattern.String())
 				}
 			}
 		}
 	}
-	return conformance, faults
+	return judged, faults
 }
 
 // focused are patterns of the specs that one of the wanted patterns matches, or of all specs where none is wanted.
@@ -127,7 +136,7 @@ func focused(specs, wanted []string) ([]string, error) {
 		}
 	}
 	if len(patterns) == 0 {
-		return nil, fmt.Errorf("no conformance spec is called %s", strings.Join(wanted, " or "))
+		return nil, fmt.Errorf("no such spec is called %s", strings.Join(wanted, " or "))
 	}
 	return patterns, nil
 }
@@ -164,5 +173,16 @@ failing: [{reason: why, specs: [three]}]`), "embedded")
 	}
 	if find(s.Excluded, specs[0]) == nil || find(s.Excluded, specs[1]) != nil {
 		t.Error("the first one is excluded, the second one is not")
+	}
+}
+
+func TestNetworkPoliciesHaveSpecsAndGroupsOfTheirOwn(t *testing.T) {
+	s, err := parseSelection([]byte("excluded: [{reason: all, specs: [one]}, {reason: own, clusters: [netpol], specs: [two]}]"), policies)
+	if err != nil {
+		t.Fatal(err)
+	}
+	specs, faults := s.judge([]string{"one [Conformance]", "two [Feature:NetworkPolicy]"})
+	if len(specs) != 1 || len(faults) > 0 || find(s.Excluded, specs[0]) == nil {
+		t.Errorf("%q %q", specs, faults)
 	}
 }

@@ -39,7 +39,7 @@ import (
 
 var (
 	selectionFile = flag.String("selection", "selection.yaml", "which specs are not run, and which are known to fail")
-	cluster       = flag.String("cluster", "embedded", "what is run on which cluster: embedded or real, or with pods that are containers, node or real-node")
+	cluster       = flag.String("cluster", "embedded", "what is run on which cluster: embedded or real, or with pods that are containers, node or real-node; or the specs of network policies, netpol")
 	resultFile    = flag.String("result", "", "where to write the result, as Markdown")
 	summaryFile   = flag.String("summary", "", "where to write what came out, for a terminal: of processes side by side nothing else is shown")
 )
