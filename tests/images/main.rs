@@ -9,4 +9,5 @@ mod archive;
 mod build;
 mod kill;
 mod program;
+mod registry;
 mod service;

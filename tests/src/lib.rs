@@ -5,3 +5,5 @@ pub mod cluster;
 pub mod kinds;
 pub mod performance;
 pub mod processes;
+pub mod registry;
+pub mod web;

@@ -13,12 +13,12 @@ use mwctl_core::develop::Rules;
 use mwctl_core::minikube::Profile;
 use mwctl_core::model::{Build, BuildFile, Image, Service};
 use mwctl_core::plan::ImageBuild;
+use mwctl_image::Registry;
 
 use crate::command::CommandRunner;
 use crate::delivery::{self, Delivery, DeliveryError, How, LocalStore};
 use crate::execute::{Failure, Images};
 use crate::image::base::LocalLayout;
-use crate::image::base::Registry;
 use crate::image::file::{self, FileError};
 use crate::image::{BaseSource, Bases, BuildError, Builder, Built, Cache, Request};
 use crate::progress::Progress;

@@ -40,5 +40,5 @@ pub use image::{Config, Image, Port, Root};
 pub use import::{ImportError, ImportOptions};
 pub use owners::{Owners, UnknownOwner};
 pub use reference::{InvalidReference, Reference};
-pub use registry::{Credentials, Progress, PullError, Registry};
+pub use registry::{Credentials, Progress, PullError, Registry, Remote};
 pub use store::{Collected, Details, Layer, Originals, Pin, Record, Store, StoreError};

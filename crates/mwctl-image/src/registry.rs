@@ -3,7 +3,8 @@
 mod credentials;
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::Write;
+use std::path::Path;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -15,10 +16,10 @@ use oci_client::manifest::OciDescriptor;
 
 pub use credentials::Credentials;
 
-use crate::digest::{Digest, Hashing};
+use crate::digest::{Digest, Hashing, NoDigest};
 use crate::oci::{self, Descriptor, Index, Manifest};
 use crate::reference::Reference;
-use crate::store::{Expected, Record, Store, StoreError};
+use crate::store::{DOCUMENT_LIMIT, Expected, Originals, Record, Store, StoreError};
 
 const ACCEPTED: [&str; 4] = [
     oci::INDEX,
@@ -54,6 +55,14 @@ pub enum Progress {
 /// Why an image can't be pulled.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
+    /// This machine has nothing to know registries by.
+    #[error("cannot pull `{reference}`: this machine knows no certificate authorities")]
+    NoAuthorities {
+        /// The image.
+        reference: Reference,
+        /// Why.
+        source: Arc<OciDistributionError>,
+    },
     /// The registry can't be reached.
     #[error("cannot reach the registry of `{reference}`")]
     Unreachable {
@@ -99,14 +108,6 @@ pub enum PullError {
         reference: Reference,
         /// What isn't right.
         what: String,
-    },
-    /// This machine has nothing to know registries by.
-    #[error("cannot pull `{reference}`: this machine knows no certificate authorities")]
-    NoAuthorities {
-        /// The image.
-        reference: Reference,
-        /// Why.
-        source: Arc<OciDistributionError>,
     },
     /// The store refused it.
     #[error(transparent)]
@@ -159,6 +160,7 @@ impl PullError {
     /// What to type next.
     pub fn hints(&self) -> Vec<String> {
         match self {
+            Self::NoAuthorities { .. } => vec!["install the package `ca-certificates`".to_owned()],
             Self::Unreachable { .. } => {
                 vec!["without a network, import it: `mwctl image import FILE`".to_owned()]
             }
@@ -168,11 +170,22 @@ impl PullError {
                 let command = format!("docker login {}", registry.unwrap_or_default());
                 vec![format!("if it needs an account: `{}`", command.trim())]
             }
-            Self::NoAuthorities { .. } => vec!["install the package `ca-certificates`".to_owned()],
             Self::Store(error) => error.hints(),
             _ => Vec::new(),
         }
     }
+}
+
+/// An image at its registry, for one architecture.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// The digest of the index that led to it, where there are several architectures.
+    pub index: Option<Digest>,
+    /// Its documents.
+    pub originals: Originals,
+    layers: Vec<Descriptor>,
 }
 
 /// The registries.
@@ -190,7 +203,7 @@ impl std::fmt::Debug for Registry {
 }
 
 /// The registries' client has no cryptography of its own.
-fn install_provider() {
+pub(crate) fn install_provider() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // Whoever embeds this crate may have chosen another one before: that is fine.
@@ -215,15 +228,6 @@ impl Registry {
         }
     }
 
-    fn client(&self, reference: &Reference) -> Result<&Client, PullError> {
-        self.client
-            .as_ref()
-            .map_err(|source| PullError::NoAuthorities {
-                reference: reference.clone(),
-                source: source.clone(),
-            })
-    }
-
     /// Pulls an image into a store, under its reference. Layers that are there aren't asked for.
     ///
     /// Dropping the future ends the transfer; what came whole stays until it is collected.
@@ -236,9 +240,11 @@ impl Registry {
     ) -> Result<Record, PullError> {
         let waiting = store.clone();
         let _using = blocking(move || waiting.using()).await?;
-        let (digest, manifest) = self.documents(store, reference, architecture).await?;
+        let found = self.find(reference, architecture).await?;
+        store.put_bytes(&found.originals.manifest)?;
+        store.put_bytes(&found.originals.config)?;
         let mut lacking: Vec<&Descriptor> = Vec::new();
-        for layer in &manifest.layers {
+        for layer in &found.layers {
             if !store.has_blob(&layer.digest) && !lacking.contains(&layer) {
                 lacking.push(layer);
             }
@@ -257,7 +263,7 @@ impl Registry {
             .try_collect::<()>()
             .await?;
         report(Progress::Unpacking);
-        let (store, reference) = (store.clone(), reference.clone());
+        let (store, reference, digest) = (store.clone(), reference.clone(), found.digest);
         let record = blocking(move || {
             store.unpack_all(&digest)?;
             store.set_record(&reference, &digest)
@@ -265,14 +271,37 @@ impl Registry {
         Ok(record.await?)
     }
 
-    /// The digest that a reference means at its registry now, for an architecture.
-    async fn documents(
+    fn client(&self, reference: &Reference) -> Result<&Client, PullError> {
+        self.client
+            .as_ref()
+            .map_err(|source| PullError::NoAuthorities {
+                reference: reference.clone(),
+                source: source.clone(),
+            })
+    }
+
+    /// The digest that a reference has at its registry now: of an index where there are several
+    /// architectures. Asks for the head alone, which registries don't count as a pull.
+    pub async fn head(&self, reference: &Reference) -> Result<Digest, PullError> {
+        let image = reference.for_registry();
+        let auth = self.credentials.get(image.resolve_registry()).await;
+        let client = self.client(reference)?;
+        let digest = client.fetch_manifest_digest(&image, &auth).await;
+        let digest = digest.map_err(|error| PullError::of(reference, error))?;
+        digest
+            .parse()
+            .map_err(|error: NoDigest| PullError::Damaged {
+                reference: reference.clone(),
+                what: error.to_string(),
+            })
+    }
+
+    /// What a reference means at its registry now, for an architecture: its documents, and nothing else.
+    pub async fn find(
         &self,
-        store: &Store,
         reference: &Reference,
         architecture: &str,
-    ) -> Result<(Digest, Manifest), PullError> {
-        let client = self.client(reference)?;
+    ) -> Result<Remote, PullError> {
         let image = reference.for_registry();
         let auth = self.credentials.get(image.resolve_registry()).await;
         let damaged = |what: String| PullError::Damaged {
@@ -280,9 +309,11 @@ impl Registry {
             what,
         };
         let mut wanted = image.clone();
+        let mut index = None;
         // An index may lead to another one; more than a few are a circle.
         for _ in 0..4 {
-            let (bytes, _) = client
+            let (bytes, _) = self
+                .client(reference)?
                 .pull_manifest_raw(&wanted, &auth, &ACCEPTED)
                 .await
                 .map_err(|error| PullError::of(reference, error))?;
@@ -293,32 +324,54 @@ impl Registry {
             {
                 return Err(damaged(format!("its manifest is {digest}")));
             }
-            if let Ok(index) = serde_json::from_slice::<Index>(&bytes) {
-                let entry = index.image_for(architecture);
+            if let Ok(several) = serde_json::from_slice::<Index>(&bytes) {
+                let entry = several.image_for(architecture);
                 let entry = entry.ok_or_else(|| PullError::Architecture {
                     reference: reference.clone(),
                     architecture: architecture.to_owned(),
                 })?;
                 wanted = image.clone_with_digest(entry.digest.to_string());
+                index.get_or_insert(digest);
                 continue;
             }
             let manifest: Manifest = serde_json::from_slice(&bytes)
                 .map_err(|error| damaged(format!("its manifest can't be read: {error}")))?;
-            store.put_bytes(&bytes)?;
+            if manifest.config.size > DOCUMENT_LIMIT {
+                return Err(damaged("its configuration is too large".to_owned()));
+            }
             let mut config = Vec::new();
-            let descriptor = descriptor(&manifest.config);
-            client
-                .pull_blob(&image, &descriptor, &mut config)
-                .await
-                .map_err(|error| PullError::of(reference, error))?;
-            let expected = Expected {
-                digest: manifest.config.digest.clone(),
-                size: Some(manifest.config.size),
-            };
-            store.put(&*config, &expected)?;
-            return Ok((digest, manifest));
+            self.receive(reference, &manifest.config, &mut config, &|_| {})
+                .await?;
+            if Digest::of(&config) != manifest.config.digest {
+                return Err(damaged("its configuration has another digest".to_owned()));
+            }
+            return Ok(Remote {
+                digest,
+                index,
+                originals: Originals {
+                    manifest: bytes.to_vec(),
+                    config,
+                },
+                layers: manifest.layers,
+            });
         }
         Err(damaged("its indices are too deep".to_owned()))
+    }
+
+    /// Writes a content of an image, as its registry has it, into a file. What came isn't checked.
+    pub async fn fetch(
+        &self,
+        reference: &Reference,
+        content: &Descriptor,
+        into: &Path,
+    ) -> Result<(), PullError> {
+        let image = reference.for_registry();
+        let registry = image.resolve_registry();
+        let auth = self.credentials.get(registry).await;
+        let client = self.client(reference)?;
+        client.store_auth_if_needed(registry, &auth).await;
+        let mut file = File::create(into).map_err(StoreError::io(into))?;
+        self.receive(reference, content, &mut file, &|_| {}).await
     }
 
     async fn layer(
@@ -347,39 +400,50 @@ impl Registry {
         layer: &Descriptor,
         report: &(dyn Fn(Progress) + Sync),
     ) -> Result<(), PullError> {
-        let failed = |error| PullError::of(reference, error);
-        let image = reference.for_registry();
-        let wanted = descriptor(layer);
-        let stream = self
-            .client(reference)?
-            .pull_blob_stream(&image, &wanted)
-            .await;
-        let mut stream = stream.map_err(failed)?.stream;
         let work = store.work()?;
         let new = work.path().join("blob");
         let file = File::create(&new).map_err(StoreError::io(&new))?;
         let mut hashing = Hashing::new(file);
-        let mut received: u64 = 0;
-        while let Some(bytes) = stream.next().await {
-            let bytes = bytes.map_err(|error| failed(error.into()))?;
-            received += bytes.len() as u64;
-            if received > layer.size {
-                return Err(PullError::Damaged {
-                    reference: reference.clone(),
-                    what: format!("layer {} is longer than its manifest says", layer.digest),
-                });
-            }
-            hashing.write_all(&bytes).map_err(StoreError::io(&new))?;
-            report(Progress::Received {
-                bytes: bytes.len() as u64,
-            });
-        }
+        self.receive(reference, layer, &mut hashing, report).await?;
         let (_, found, size) = hashing.finish();
         let expected = Expected {
             digest: layer.digest.clone(),
             size: Some(layer.size),
         };
         Ok(store.adopt(&new, found, size, &expected)?)
+    }
+
+    /// Receives a content, and no byte more than it should have.
+    async fn receive(
+        &self,
+        reference: &Reference,
+        content: &Descriptor,
+        into: &mut (dyn Write + Send),
+        report: &(dyn Fn(Progress) + Sync),
+    ) -> Result<(), PullError> {
+        let failed = |error| PullError::of(reference, error);
+        let image = reference.for_registry();
+        let wanted = descriptor(content);
+        let client = self.client(reference)?;
+        let stream = client.pull_blob_stream(&image, &wanted).await;
+        let mut stream = stream.map_err(failed)?.stream;
+        let mut received: u64 = 0;
+        while let Some(bytes) = stream.next().await {
+            let bytes = bytes.map_err(|error| failed(error.into()))?;
+            received += bytes.len() as u64;
+            if received > content.size {
+                return Err(PullError::Damaged {
+                    reference: reference.clone(),
+                    what: format!("{} is longer than its manifest says", content.digest),
+                });
+            }
+            into.write_all(&bytes)
+                .map_err(|error| failed(error.into()))?;
+            report(Progress::Received {
+                bytes: bytes.len() as u64,
+            });
+        }
+        Ok(())
     }
 }
 

@@ -15,7 +15,6 @@ mod layout;
 mod registry;
 
 pub use layout::LocalLayout;
-pub use registry::Registry;
 
 /// An image that others are built upon, or that is run as it is.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -193,7 +192,7 @@ impl Bases {
             match source.resolve(&reference, architecture).await {
                 Ok(Some(base)) => return Ok(base),
                 Ok(None) => tried.push(format!("{}: not there", source.describe())),
-                Err(error) => tried.push(format!("{}: {}", source.describe(), with_cause(&error))),
+                Err(error) => tried.push(format!("{}: {}", source.describe(), with_causes(&error))),
             }
         }
         Err(BaseError::NotFound {
@@ -223,7 +222,7 @@ impl Bases {
                     tried.push(format!("{}: damaged", source.describe()));
                 }
                 Ok(false) => tried.push(format!("{}: not there", source.describe())),
-                Err(error) => tried.push(format!("{}: {}", source.describe(), with_cause(&error))),
+                Err(error) => tried.push(format!("{}: {}", source.describe(), with_causes(&error))),
             }
         }
         Err(BaseError::LayerNotFound {
@@ -234,11 +233,15 @@ impl Bases {
     }
 }
 
-fn with_cause(error: &BaseError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
+/// An error with all its causes, in one line.
+fn with_causes(error: &BaseError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
     }
+    text
 }
 
 /// A reference with everything that is usually left out: `node` is `docker.io/library/node:latest`.
@@ -246,9 +249,8 @@ pub fn whole(reference: &str) -> Result<String, BaseError> {
     if layout::is_local(reference) {
         return Ok(reference.to_owned());
     }
-    reference
-        .parse::<oci_client::Reference>()
-        .map(|parsed| parsed.whole())
+    mwctl_image::Reference::parse(reference)
+        .map(String::from)
         .map_err(|error| BaseError::InvalidReference {
             reference: reference.to_owned(),
             source: Box::new(error),
