@@ -7,6 +7,7 @@
 //!                                                       ↑          this machine ──→ Image
 //! Blubber file ──blubber──┐                             │
 //! Dockerfile ──dockerfile─┴recipe→ plan::Plan ─build────┘
+//!                                   Store::packages ──debian──→ what is newer
 //! ```
 //!
 //! An [`Image`] is a list of folders that are mounted as they lie. Knows no Kubernetes and no
@@ -18,6 +19,7 @@
 
 pub mod blubber;
 pub mod build;
+pub mod debian;
 pub mod digest;
 pub mod dockerfile;
 mod host;
@@ -26,6 +28,7 @@ mod import;
 pub mod layer;
 pub mod oci;
 mod owners;
+mod packages;
 mod parallel;
 pub mod plan;
 pub mod recipe;
@@ -39,6 +42,7 @@ pub use host::HOST;
 pub use image::{Config, Image, Port, Root};
 pub use import::{ImportError, ImportOptions};
 pub use owners::{Owners, UnknownOwner};
+pub use packages::Packages;
 pub use reference::{InvalidReference, Reference};
 pub use registry::{Credentials, Progress, PullError, Registry, Remote};
 pub use store::{Collected, Details, Layer, Originals, Pin, Record, Store, StoreError};

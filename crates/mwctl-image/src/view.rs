@@ -10,6 +10,9 @@ use crate::layer::{is_opaque, is_whiteout};
 /// More links on one path are a circle; the kernel's own limit.
 const LINKS: usize = 40;
 
+/// The largest file that is read whole.
+const LARGEST: u64 = 64 << 20;
+
 /// Layers over each other.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
@@ -81,6 +84,18 @@ impl View {
         let place = Path::new("/").join(joined(&done));
         let folders = done.pop().map_or_else(|| self.layers.clone(), |(_, it)| it);
         (place, Found::Folder(folders))
+    }
+
+    /// What a file contains, unless it is one that no image needs so large. What is no file isn't opened: a pipe
+    /// would keep us waiting.
+    pub(crate) fn bytes(&self, path: &str) -> Option<Vec<u8>> {
+        let Found::File(file) = self.find(Path::new(path)).1 else {
+            return None;
+        };
+        let data = fs::metadata(&file).ok()?;
+        (data.is_file() && data.len() <= LARGEST)
+            .then(|| fs::read(file).ok())
+            .flatten()
     }
 
     /// A text file.
