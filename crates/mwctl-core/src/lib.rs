@@ -5,6 +5,7 @@
 //! Stack, images ──manifest──→ Kubernetes objects
 //! objects, Observed ──plan──→ Plan {steps, holds}
 //! (State, Event, now) ──develop──→ [Effect]
+//! text ──lock──→ what the names of bases meant
 //! Machine ──doctor──→ what is amiss, and its cure
 //! kubeconfig, minikube's words ──cluster──→ what is local, what runs
 //! ```
@@ -17,6 +18,7 @@ pub mod conventions;
 pub mod develop;
 pub mod doctor;
 pub mod lease;
+pub mod lock;
 pub mod made;
 pub mod manifest;
 pub mod minikube;
