@@ -26,7 +26,7 @@ pub(crate) mod local;
 mod prune;
 mod stat;
 
-pub use base::{Base, BaseError, BaseSource, Bases, Defaults};
+pub use base::{Base, BaseError, BaseSource, Bases, Defaults, pinned, whole};
 pub use builder::{BuildError, Builder, Planned, Request};
 pub use built::Built;
 pub use cache::Cache;

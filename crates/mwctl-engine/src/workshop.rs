@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use mwctl_core::cluster::Kind;
 use mwctl_core::develop::Rules;
+use mwctl_core::lock::Lock;
 use mwctl_core::minikube::Profile;
 use mwctl_core::model::{Build, BuildFile, Image, Service};
 use mwctl_core::plan::ImageBuild;
@@ -83,6 +84,8 @@ pub struct Surroundings<'a> {
     pub runner: Arc<dyn CommandRunner>,
     /// Where and how the services' own files are built.
     pub machine: file::Machine,
+    /// What is recorded of bases.
+    pub lock: Arc<Lock>,
 }
 
 impl Workshop {
@@ -95,6 +98,7 @@ impl Workshop {
             cache,
             runner,
             machine,
+            lock,
         } = surroundings;
         let delivery = delivery::for_cluster(kind, profile, runner.clone()).await;
         let mut sources: Vec<Arc<dyn BaseSource>> = vec![Arc::new(LocalLayout)];
@@ -108,6 +112,7 @@ impl Workshop {
         let accounts = machine.accounts.clone();
         sources.push(Arc::new(Registry::new(Vec::new(), accounts)));
         let builder = Builder::new(Cache::new(cache), runner, Bases::new(sources), architecture);
+        builder.set_lock(lock);
         Self {
             architecture: architecture.to_owned(),
             builder,
@@ -115,6 +120,11 @@ impl Workshop {
             delivery,
             planned: Mutex::default(),
         }
+    }
+
+    /// Takes what is recorded for what the names of bases mean, from now on.
+    pub fn set_lock(&self, lock: Arc<Lock>) {
+        self.builder.set_lock(lock);
     }
 
     /// What the image of a service will be called, and whether it has been made.

@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mwctl_core::conventions::{self, Document, Explanation, Input, Omitted, Parsed, Repository};
+use mwctl_core::lock::Lock;
 use mwctl_core::model::{Source, Stack};
 use mwctl_core::name::slug;
 use mwctl_core::problem::Problem;
@@ -14,6 +16,9 @@ use mwctl_core::problem::Problem;
 use crate::repository::{self, ReadError};
 
 mod documents;
+mod lock;
+
+pub use lock::lock;
 
 /// A folder can't be worked with.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +40,8 @@ pub struct Workspace {
     pub stack: Stack,
     /// Whose checkout this is: a label value that no other folder of this machine has.
     pub worktree: String,
+    /// What is recorded of the bases that its images are built upon.
+    pub lock: Arc<Lock>,
     /// The files in the folder whose change may change the stack.
     pub documents: Vec<PathBuf>,
 }
@@ -66,10 +73,12 @@ pub fn load(
         root: gathered.root,
         stack,
         worktree,
+        lock: Arc::new(gathered.lock),
         documents: gathered
             .interest
             .into_iter()
             .chain(gathered.files)
+            .chain([PathBuf::from(mwctl_core::lock::FILE)])
             .collect(),
     })
 }
@@ -98,6 +107,7 @@ struct Gathered {
     profiles: BTreeSet<String>,
     manifests: BTreeMap<PathBuf, String>,
     suffix: Option<String>,
+    lock: Lock,
     /// The files of documents, relative to the folder.
     files: Vec<PathBuf>,
 }
@@ -138,6 +148,8 @@ fn gather(
         });
     }
     interest.extend(presence);
+    let (lock, wrong) = lock::read(&root)?;
+    problems.extend(wrong);
     let environment: BTreeMap<String, String> =
         conventions::environment(shipped, &own, &repositories)
             .into_iter()
@@ -148,6 +160,7 @@ fn gather(
         profiles,
         manifests,
         files,
+        lock,
         root,
         interest,
         shipped,

@@ -5,7 +5,7 @@
 
 pub mod expand;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -298,6 +298,40 @@ impl Plan {
             }
         }
         images
+    }
+
+    /// The same upon other images: those that `names` has others for.
+    #[must_use]
+    pub fn upon(mut self, names: &BTreeMap<String, String>) -> Self {
+        let rename = |name: &mut String| {
+            if let Some(other) = names.get(name) {
+                name.clone_from(other);
+            }
+        };
+        let of = |origin: &mut Origin| {
+            if let Origin::Image(name) = origin {
+                rename(name);
+            }
+        };
+        for stage in &mut self.stages {
+            if let Base::Image(name) = &mut stage.base {
+                rename(name);
+            }
+            for step in &mut stage.steps {
+                match &mut step.action {
+                    Action::Copy(copy) => of(&mut copy.origin),
+                    Action::Run(run) => {
+                        for mount in &mut run.mounts {
+                            if let Mounted::Files { origin, .. } = &mut mount.what {
+                                of(origin);
+                            }
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self
     }
 }
 

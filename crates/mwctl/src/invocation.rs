@@ -7,6 +7,7 @@ use std::sync::Arc;
 use kube::config::Kubeconfig;
 use mwctl_core::cluster::{Choice, Context, EMBEDDED, Refusal};
 use mwctl_core::conventions::Explanation;
+use mwctl_core::lock::Lock;
 use mwctl_core::model::{Service, Stack};
 use mwctl_core::name::ServiceName;
 use mwctl_engine::cluster::{Found, Places, find};
@@ -73,6 +74,14 @@ impl Invocation {
     /// The stack of the folder.
     pub(crate) fn workspace(&self) -> Result<Workspace, CommandError> {
         self.load().map_err(|error| match error {
+            Load::Problems(problems) => CommandError::problems(problems),
+            error @ Load::Read(_) => CommandError::failure(error),
+        })
+    }
+
+    /// What is recorded of bases, also where the folder has no stack.
+    pub(crate) fn lock(&self) -> Result<Lock, CommandError> {
+        workspace::lock(&self.directory()).map_err(|error| match error {
             Load::Problems(problems) => CommandError::problems(problems),
             error @ Load::Read(_) => CommandError::failure(error),
         })
@@ -153,7 +162,10 @@ impl Invocation {
     }
 
     /// Connects to the cluster to deploy to: starts the embedded one where no other is found.
-    pub(crate) async fn deploy_target(&self, namespace: &str) -> Result<Target, CommandError> {
+    pub(crate) async fn deploy_target(
+        &self,
+        workspace: &Workspace,
+    ) -> Result<Target, CommandError> {
         crate::commands::cluster::end_other_version(self).await?;
         let mut found = self.clusters().await?;
         if let Ok(Choice::StartEmbedded {
@@ -172,7 +184,7 @@ impl Invocation {
             found = self.clusters().await?;
         }
         let context = self.chosen(&found)?;
-        self.target_in(&found, &context, namespace).await
+        self.target_in(&found, &context, workspace).await
     }
 
     /// Where things about clusters are.
@@ -232,18 +244,18 @@ impl Invocation {
     }
 
     /// Connects to the cluster, with a workshop for images.
-    pub(crate) async fn target(&self, namespace: &str) -> Result<Target, CommandError> {
+    pub(crate) async fn target(&self, workspace: &Workspace) -> Result<Target, CommandError> {
         let (found, context) = self.context().await?;
-        self.target_in(&found, &context, namespace).await
+        self.target_in(&found, &context, workspace).await
     }
 
     async fn target_in(
         &self,
         found: &Found,
         context: &Context,
-        namespace: &str,
+        workspace: &Workspace,
     ) -> Result<Target, CommandError> {
-        let cluster = self.cluster(context, namespace).await?;
+        let cluster = self.cluster(context, &workspace.stack.namespace).await?;
         let architecture = mwctl_engine::kube::observe::architecture(&cluster)
             .await
             .map_err(|error| unreachable(error, &context.name))?;
@@ -253,14 +265,20 @@ impl Invocation {
             architecture: &architecture,
             cache: self.cache(),
             runner: Self::runner(),
-            machine: Machine {
-                store: self.environment.image_store.clone(),
-                outside: self.outside(),
-                accounts: Credentials::new(self.environment.accounts.clone()),
-            },
+            machine: self.machine(),
+            lock: workspace.lock.clone(),
         })
         .await;
         Ok(Target { cluster, workshop })
+    }
+
+    /// Where and how services' own files are built.
+    pub(crate) fn machine(&self) -> Machine {
+        Machine {
+            store: self.environment.image_store.clone(),
+            outside: self.outside(),
+            accounts: Credentials::new(self.environment.accounts.clone()),
+        }
     }
 
     fn kubeconfig(&self) -> Result<Kubeconfig, CommandError> {

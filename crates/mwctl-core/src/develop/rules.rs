@@ -75,8 +75,8 @@ impl Rules {
             .dependencies
             .iter()
             .flat_map(|dependencies| &dependencies.directories);
-        // The description is for us and no part of the service.
-        let own = [".git/".to_owned(), "/mwctl.yaml".to_owned()];
+        // The description and the lock are for us and no part of the service.
+        let own = [".git/", "/mwctl.yaml", "/mwctl.lock"].map(str::to_owned);
         for line in own
             .into_iter()
             .chain(ignored.iter().cloned())

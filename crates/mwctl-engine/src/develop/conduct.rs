@@ -331,8 +331,10 @@ fn reload(plan: &Plan<'_>, before: &Workspace) -> Option<Workspace> {
                     .notice(Some(name), "is no longer described; it stays as it is");
                 return None;
             }
-            (workspace.stack != before.stack).then(|| {
+            let other_bases = workspace.lock != before.lock;
+            (workspace.stack != before.stack || other_bases).then(|| {
                 plan.events.notice(None, "the description changed");
+                plan.workshop.set_lock(workspace.lock.clone());
                 workspace
             })
         }

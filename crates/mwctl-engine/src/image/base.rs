@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use mwctl_core::lock::LockedBase;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -202,6 +203,43 @@ impl Bases {
         })
     }
 
+    /// The first place that has an image as it is recorded gives it, under its digest or under its name.
+    pub async fn recorded(
+        &self,
+        recorded: &LockedBase,
+        architecture: &str,
+    ) -> Result<Base, BaseError> {
+        let name = recorded.reference.as_str();
+        let names: Vec<String> = pinned(recorded)
+            .into_iter()
+            .chain([name.to_owned()])
+            .collect();
+        let mut tried = Vec::new();
+        for source in &self.sources {
+            let place = source.describe();
+            let mut told = "not there".to_owned();
+            for name in &names {
+                match source.resolve(name, architecture).await {
+                    Ok(Some(base)) if base.digest == recorded.digest => return Ok(base),
+                    Ok(Some(base)) => told = format!("has {}", base.digest),
+                    Ok(None) => {}
+                    Err(error) => told = with_causes(&error),
+                }
+            }
+            tried.push(format!("{place}: {told}"));
+        }
+        Err(BaseError::NotRecorded {
+            reference: name.to_owned(),
+            digest: recorded.digest.clone(),
+            place: recorded
+                .place
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            tried,
+        })
+    }
+
     /// Brings a layer into a file and checks its digest.
     pub async fn layer(
         &self,
@@ -257,6 +295,13 @@ pub fn whole(reference: &str) -> Result<String, BaseError> {
         })
 }
 
+/// The name of exactly what is recorded, whatever its tag means now; `None` for what is no image of a repository.
+pub fn pinned(recorded: &LockedBase) -> Option<String> {
+    let reference = mwctl_image::Reference::parse(&recorded.reference).ok()?;
+    let (repository, digest) = (reference.repository(), &recorded.digest);
+    Some(format!("{repository}@{digest}"))
+}
+
 /// Why a base couldn't be had.
 #[derive(Debug, thiserror::Error)]
 pub enum BaseError {
@@ -275,6 +320,18 @@ pub enum BaseError {
         reference: String,
         /// The architecture.
         architecture: String,
+        /// What each place said.
+        tried: Vec<String>,
+    },
+    /// No place has it as it is recorded.
+    #[error("no image `{reference}` with {digest}, as `{place}` records it: {}", tried.join("; "))]
+    NotRecorded {
+        /// Its name.
+        reference: String,
+        /// The recorded digest.
+        digest: String,
+        /// The file and line.
+        place: String,
         /// What each place said.
         tried: Vec<String>,
     },
@@ -327,6 +384,12 @@ impl BaseError {
         match self {
             Self::NotFound { reference, .. } | Self::LayerNotFound { reference, .. } => vec![
                 format!("check the name: `{reference}`"),
+                format!(
+                    "without a registry, save it elsewhere and `mwctl image import --name {reference} FILE`"
+                ),
+            ],
+            Self::NotRecorded { reference, .. } => vec![
+                format!("record what it means now: `mwctl images update {reference}`"),
                 format!(
                     "without a registry, save it elsewhere and `mwctl image import --name {reference} FILE`"
                 ),

@@ -4,15 +4,16 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use mwctl_core::develop::Rules;
+use mwctl_core::lock::{Lock, LockedBase};
 use mwctl_core::model::Build;
 use mwctl_image::HOST;
 
 use super::SOURCE_FILES;
 use super::archive::{self, Archive};
-use super::base::{Base, BaseError, Bases};
+use super::base::{Base, BaseError, Bases, whole};
 use super::built::Built;
 use super::cache::Cache;
 use super::dependencies::{self, InstallError};
@@ -146,6 +147,7 @@ pub struct Builder {
     runner: Arc<dyn CommandRunner>,
     bases: Bases,
     architecture: String,
+    lock: Arc<RwLock<Arc<Lock>>>,
 }
 
 impl Builder {
@@ -161,7 +163,24 @@ impl Builder {
             runner,
             bases,
             architecture: architecture.into(),
+            lock: Arc::default(),
         }
+    }
+
+    /// Takes what is recorded for what the names of bases mean, from now on.
+    pub fn set_lock(&self, lock: Arc<Lock>) {
+        *self.lock.write().unwrap_or_else(PoisonError::into_inner) = lock;
+    }
+
+    /// What is recorded of a base.
+    pub(super) fn recorded(&self, reference: &str) -> Result<Option<LockedBase>, BaseError> {
+        let lock = self
+            .lock
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let platform = format!("linux/{}", self.architecture);
+        Ok(lock.get(&whole(reference)?, &platform).cloned())
     }
 
     /// The nodes' architecture, as in `amd64`.
@@ -174,13 +193,21 @@ impl Builder {
         &self.cache
     }
 
-    /// Finds an image by name; remembered until [`Self::forget_base`].
+    /// Finds an image by name, as it is recorded where it is; remembered until [`Self::forget_base`].
     pub async fn base(&self, reference: &str) -> Result<Base, BaseError> {
-        let note = self.base_note(reference);
+        let recorded = self.recorded(reference)?;
+        let note = match &recorded {
+            Some(recorded) => self.base_note(&format!("{reference}\n{}", recorded.digest)),
+            None => self.base_note(reference),
+        };
         if let Some(base) = self.cache.note::<Base>("bases", &note) {
             return Ok(base);
         }
-        let base = self.bases.resolve(reference, &self.architecture).await?;
+        let architecture = &self.architecture;
+        let base = match &recorded {
+            Some(recorded) => self.bases.recorded(recorded, architecture).await?,
+            None => self.bases.resolve(reference, architecture).await?,
+        };
         self.cache
             .set_note("bases", &note, &base)
             .map_err(|source| BaseError::io(&self.cache.folder("bases"), source))?;

@@ -12,8 +12,8 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 /// Folders that are never part of a service's own files, wherever they are.
 const NEVER: [&str; 2] = [".git", "node_modules"];
 
-/// Our own description at the root: no part of the service, and editing it must not rebuild.
-const OWN: &str = "mwctl.yaml";
+/// Our own files at the root: no part of the service, and editing them must not rebuild.
+const OWN: [&str; 2] = ["mwctl.yaml", "mwctl.lock"];
 
 pub(super) struct Exclude {
     patterns: Gitignore,
@@ -75,7 +75,7 @@ impl Exclude {
         if is_directory && name.is_some_and(|name| NEVER.contains(&name)) {
             return true;
         }
-        path == Path::new(OWN)
+        OWN.iter().any(|own| path == Path::new(own))
             || self.directories.iter().any(|directory| directory == path)
             || self.patterns.matched(path, is_directory).is_ignore()
             || (!is_directory && self.docker_excludes(path))
@@ -128,6 +128,7 @@ mod tests {
         assert!(!excludes(&[], "", "a/vendor", true));
         assert!(!excludes(&[], "", "server.js", false));
         assert!(excludes(&[], "", "mwctl.yaml", false));
+        assert!(excludes(&[], "", "mwctl.lock", false));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use mwctl_image::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::base::{Base, BaseError};
+use super::base::{Base, BaseError, pinned};
 use super::builder::{Builder, name};
 use super::built::Built;
 use super::key::tag;
@@ -45,6 +45,8 @@ pub struct Planned {
     pub built: Option<Built>,
     /// The name of all that a developed container can't take over from the checkout.
     pub(crate) foundation: String,
+    /// How the file calls the bases that are recorded, by the names of exactly those.
+    bases: BTreeMap<String, String>,
     plan: Plan,
     context: PathBuf,
     arguments: BTreeMap<String, String>,
@@ -128,6 +130,19 @@ impl FileError {
     }
 }
 
+/// Reads a service's own file: what building it means.
+pub(crate) fn read(source: &Path, file: &BuildFile) -> Result<Plan, FileError> {
+    let path = source.join(&file.path);
+    let text = std::fs::read_to_string(&path).map_err(|source| FileError::Read {
+        path: path.clone(),
+        source,
+    })?;
+    let variant = file.variant.as_deref();
+    let read = recipe::read(&path, &text, variant, &file.arguments);
+    let recipe = read.map_err(|problems| FileError::Problems { path, problems })?;
+    Ok(recipe.plan)
+}
+
 impl Machine {
     /// Says what the image will be: reads the files, builds and fetches nothing.
     pub(crate) async fn plan(
@@ -142,21 +157,18 @@ impl Machine {
             let nodes = nodes.to_owned();
             return Err(FileError::Architecture { nodes, machine });
         }
-        let path = source.join(&file.path);
-        let text = std::fs::read_to_string(&path).map_err(|source| FileError::Read {
-            path: path.clone(),
-            source,
-        })?;
-        let variant = file.variant.as_deref();
-        let read = recipe::read(&path, &text, variant, &file.arguments);
-        let plan = read
-            .map_err(|problems| FileError::Problems { path, problems })?
-            .plan;
+        let plan = read(source, file)?;
         let mut bases = BTreeMap::new();
+        let mut exact = BTreeMap::new();
         for name in plan.images() {
             let reference = Reference::parse(name)?;
             if reference.as_str() == HOST {
                 return Err(FileError::Build(BuildError::Host));
+            }
+            if let Some(recorded) = builder.recorded(name)? {
+                exact.extend(pinned(&recorded).map(|exact| (name.to_owned(), exact)));
+                bases.insert(name.to_owned(), recorded.digest);
+                continue;
             }
             let digest =
                 match local::with(&self.store, move |store| store.record(&reference)).await? {
@@ -177,7 +189,11 @@ impl Machine {
             reference,
             built,
             foundation: key.foundation,
-            plan,
+            bases: exact
+                .iter()
+                .map(|(name, exact)| (exact.clone(), name.clone()))
+                .collect(),
+            plan: plan.upon(&exact),
             context: source.to_path_buf(),
             arguments: file.arguments.clone(),
         })
@@ -213,7 +229,7 @@ impl Machine {
         if let Some(built) = &planned.built {
             return Ok(built.clone());
         }
-        self.fetch(builder, &planned.plan, report).await?;
+        self.fetch(builder, planned, report).await?;
         let name = Reference::parse(&planned.reference)?;
         let cancel = CancellationToken::new();
         let _ends_with_us = cancel.clone().drop_guard();
@@ -256,11 +272,12 @@ impl Machine {
     async fn fetch(
         &self,
         builder: &Builder,
-        plan: &Plan,
+        planned: &Planned,
         report: Report<'_>,
     ) -> Result<(), FileError> {
-        for name in plan.images() {
-            let reference = Reference::parse(name)?;
+        for exact in planned.plan.images() {
+            let name = planned.bases.get(exact).map_or(exact, String::as_str);
+            let reference = Reference::parse(exact)?;
             let wanted = reference.clone();
             let there = local::with(&self.store, move |store| store.record(&wanted));
             if there.await?.is_some() {

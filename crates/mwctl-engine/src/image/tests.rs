@@ -480,3 +480,37 @@ async fn a_developed_container_keeps_its_image_until_one_is_needed() {
     builder.forget_base(&bench.build.base);
     assert!(builder.kept(&plan(&bench.build).await, &runs).is_none());
 }
+
+#[tokio::test]
+async fn a_recorded_base_is_taken_as_it_is_recorded_or_not_at_all() {
+    use mwctl_core::lock::{FILE, Lock};
+
+    let bench = Bench::new();
+    let before = bench.built().await;
+    let text = format!(
+        "version: 1\nbases:\n- ref: '{}'\n  source: {{kind: layout}}\n  digest: {}\n  \
+         platform: linux/amd64\n  checked: 2026-11-23T19:00:00Z\n",
+        bench.build.base, before.base.digest,
+    );
+    let lock = Arc::new(Lock::parse(Path::new(FILE), &text).unwrap());
+    // To record what it is anyway makes no other image.
+    let builder = bench.builder();
+    builder.set_lock(lock.clone());
+    let recorded = bench.built_by(&builder, &bench.source()).await;
+    assert_eq!(recorded.reference(), before.reference());
+
+    bench.write_base("two");
+    let builder = bench.builder_in("another cache");
+    builder.set_lock(lock);
+    let error = builder.base(&bench.build.base).await.unwrap_err();
+    let told = error.to_string();
+    let line = "as `mwctl.lock:5:11` records it: local files: has sha256:";
+    assert!(told.contains(line), "{told}");
+    assert!(error.hints()[0].contains("mwctl images update oci-layout:"));
+    // Without the record it is what it is now.
+    builder.set_lock(Arc::default());
+    assert_ne!(
+        builder.base(&bench.build.base).await.unwrap().digest,
+        before.base.digest
+    );
+}

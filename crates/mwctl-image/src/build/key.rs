@@ -12,8 +12,9 @@ use crate::plan::Plan;
 use crate::store::Store;
 
 /// What is in a folder that is built and makes no image a new one: what git keeps for itself, which
-/// looking at the folder changes, and mwctl's own description, which says how the image is run.
-const ASIDE: [&str; 2] = [".git", "mwctl.yaml"];
+/// looking at the folder changes, mwctl's own description, which says how the image is run, and its lock, of
+/// which the digests of the bases have their say by themselves.
+const ASIDE: [&str; 3] = [".git", "mwctl.yaml", "mwctl.lock"];
 
 /// The names of a build.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -130,6 +131,7 @@ mod tests {
         bench.file("x.log", "1");
         bench.file(".git/index", "1");
         bench.file("mwctl.yaml", "1");
+        bench.file("mwctl.lock", "1");
         assert_eq!(bench.key("FROM base\n", "1"), before);
     }
 }

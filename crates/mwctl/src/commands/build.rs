@@ -6,9 +6,11 @@ mod told;
 
 use std::collections::BTreeMap;
 
+use mwctl_core::lock::{FILE, LockedBase};
+use mwctl_engine::image::pinned;
 use mwctl_engine::images::build::{self, BuildError, Containers};
 use mwctl_engine::images::plan::Plan;
-use mwctl_engine::images::{HOST, InvalidReference, Reference, Store};
+use mwctl_engine::images::{HOST, InvalidReference, Reference, Store, oci};
 
 use self::recipe::Recipe;
 use super::image;
@@ -27,7 +29,8 @@ pub(super) async fn run(run: &Invocation, arguments: &Build) -> Result<Exit, Com
     };
     let name = name.map_err(CommandError::usage)?;
     let store = image::open(run)?;
-    bases(run, &store, &plan, &arguments.plain_http).await?;
+    let (plan, recorded) = upon_recorded(run, plan)?;
+    bases(run, &store, &plan, &recorded, &arguments.plain_http).await?;
     if arguments.explain {
         return told::explain(run, store, plan, recipe.context, given).await;
     }
@@ -65,11 +68,33 @@ fn given(arguments: &[String]) -> Result<BTreeMap<String, String>, CommandError>
     arguments.iter().map(pair).collect()
 }
 
+/// What is recorded, by the name of exactly that.
+type Recorded = BTreeMap<String, LockedBase>;
+
+/// The same upon what is recorded of its bases.
+fn upon_recorded(run: &Invocation, plan: Plan) -> Result<(Plan, Recorded), CommandError> {
+    let lock = run.lock()?;
+    let platform = format!("linux/{}", oci::architecture());
+    let mut names = BTreeMap::new();
+    let mut recorded = Recorded::new();
+    for name in plan.images() {
+        let reference = Reference::parse(name).map_err(CommandError::failure)?;
+        if let Some(base) = lock.get(reference.as_str(), &platform)
+            && let Some(exact) = pinned(base)
+        {
+            names.insert(name.to_owned(), exact.clone());
+            recorded.insert(exact, base.clone());
+        }
+    }
+    Ok((plan.upon(&names), recorded))
+}
+
 /// Fetches the bases that aren't there.
 async fn bases(
     run: &Invocation,
     store: &Store,
     plan: &Plan,
+    recorded: &Recorded,
     without_tls: &[String],
 ) -> Result<(), CommandError> {
     let names = plan.images().into_iter().map(Reference::parse);
@@ -77,10 +102,24 @@ async fn bases(
     for name in names.map_err(CommandError::failure)? {
         let is_there = store.record(&name).map_err(image::store)?.is_some();
         if !is_there && name.as_str() != HOST {
-            image::pull::pull(run, store, &name, without_tls).await?;
+            let pulled = image::pull::pull(run, store, &name, without_tls).await;
+            pulled.map_err(|error| match recorded.get(name.as_str()) {
+                Some(base) => as_recorded(run, error, base),
+                None => error,
+            })?;
         }
     }
     Ok(())
+}
+
+/// A base can't be had as it is recorded.
+fn as_recorded(run: &Invocation, error: CommandError, base: &LockedBase) -> CommandError {
+    let place = base.place.as_ref();
+    let place = place.map_or_else(|| FILE.to_owned(), ToString::to_string);
+    let typed = run.typed(&format!("images update {}", base.reference));
+    error.hint(format!(
+        "{typed}  # records what it means now, in the place of `{place}`"
+    ))
 }
 
 fn failed(error: BuildError) -> CommandError {

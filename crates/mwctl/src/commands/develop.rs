@@ -35,7 +35,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Develop) -> Result<Exit, C
         }
         return Ok(Exit::Success);
     }
-    let target = run.deploy_target(&workspace.stack.namespace).await?;
+    let target = run.deploy_target(&workspace).await?;
     let options = Options {
         identity: run.identity(),
         take_over: arguments.take_over,

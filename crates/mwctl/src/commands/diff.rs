@@ -22,7 +22,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Diff) -> Result<Exit, Comm
     // Its answer is one document, which no event may stand before.
     super::up::fetch_for(run, &run.directory(), &|text| run.ui.say(&text)).await?;
     let workspace = run.workspace()?;
-    let target = run.target(&workspace.stack.namespace).await?;
+    let target = run.target(&workspace).await?;
     let prepared = super::plan::make(&target, &workspace, &arguments.deploy).await?;
     let answer = Answer {
         changes: changes(&prepared.plan, &prepared.observed),

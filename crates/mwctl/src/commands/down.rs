@@ -14,7 +14,7 @@ use crate::invocation::{Invocation, unreachable};
 pub(super) async fn run(run: &Invocation, arguments: &Down) -> Result<Exit, CommandError> {
     let workspace = run.workspace()?;
     let stack = &workspace.stack;
-    let target = run.target(&stack.namespace).await?;
+    let target = run.target(&workspace).await?;
     let namespace = mwctl_core::manifest::ObjectId {
         api_version: "v1".to_owned(),
         kind: "Namespace".to_owned(),

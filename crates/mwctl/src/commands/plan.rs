@@ -16,7 +16,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Deploy) -> Result<Exit, Co
     // Its answer is one document, which no event may stand before.
     super::up::fetch_for(run, &run.directory(), &|text| run.ui.say(&text)).await?;
     let workspace = run.workspace()?;
-    let target = run.target(&workspace.stack.namespace).await?;
+    let target = run.target(&workspace).await?;
     let prepared = make(&target, &workspace, arguments).await?;
     run.ui
         .answer(&prepared.plan, || render::text(&prepared.plan));

@@ -27,7 +27,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Test) -> Result<Exit, Comm
         ))
     })?;
     let rules = rules(&subject).map_err(CommandError::failure)?;
-    let target = run.deploy_target(&stack.namespace).await?;
+    let target = run.deploy_target(&workspace).await?;
     agent_runs_on(&target.workshop.architecture).map_err(CommandError::environment)?;
     let events = run.ui.events();
 

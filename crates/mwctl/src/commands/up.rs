@@ -23,7 +23,7 @@ use crate::ui::style::{accent, bold, dim};
 pub(super) async fn run(run: &Invocation, arguments: &Up) -> Result<Exit, CommandError> {
     fetch(run).await?;
     let workspace = run.workspace()?;
-    let target = run.deploy_target(&workspace.stack.namespace).await?;
+    let target = run.deploy_target(&workspace).await?;
     let prepared = super::plan::make(&target, &workspace, &arguments.deploy).await?;
     tell_holds(run, &prepared.plan);
     tell_isolation(run, &workspace, &target.cluster).await;
