@@ -97,7 +97,9 @@ impl Registry {
         let mut state = lock(&self.state);
         if let Some((_, bytes)) = state.contents.get_mut(digest) {
             // As long as before, so that only the digest tells.
-            bytes.iter_mut().for_each(|byte| *byte ^= 1);
+            for byte in bytes {
+                *byte ^= 1;
+            }
         }
     }
 

@@ -138,17 +138,16 @@ fn serve(stream: TcpStream, answer: &Answer) -> io::Result<()> {
     }
     reader.take(length).read_to_end(&mut request.body)?;
     let response = answer(&request);
-    let mut head = format!(
-        "HTTP/1.1 {} Answer\r\nConnection: close\r\n",
-        response.status
+    let (status, length) = (response.status, response.body.len());
+    let headers = response.headers.iter();
+    let headers: String = headers
+        .map(|(name, value)| name.to_owned() + ": " + value + "\r\n")
+        .collect();
+    let head = format!(
+        "HTTP/1.1 {status} Answer\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
     );
-    head += &format!("Content-Length: {}\r\n", response.body.len());
-    for (name, value) in &response.headers {
-        head += &format!("{name}: {value}\r\n");
-    }
     let mut stream = stream;
     stream.write_all(head.as_bytes())?;
-    stream.write_all(b"\r\n")?;
     if request.method != "HEAD" {
         stream.write_all(&response.body)?;
     }
