@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it can't go on")]
 
+mod archive;
+mod bases;
 mod deploying;
 mod described;
 mod disposable;

@@ -31,6 +31,11 @@ const PROGRAMS: [&str; 8] = ["sh", "cat", "chmod", "id", "ls", "mkdir", "rm", "s
 
 /// Writes a root filesystem with a few of this machine's programs, and what they are linked with.
 pub(crate) fn write_system(path: &Path) {
+    write_system_with(path, &[]);
+}
+
+/// The same with more files.
+pub(crate) fn write_system_with(path: &Path, more: &[(&str, &str)]) {
     let file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
     let mut archive = tar::Builder::new(file);
     let mut files: BTreeSet<PathBuf> = BTreeSet::new();
@@ -60,6 +65,9 @@ pub(crate) fn write_system(path: &Path) {
         b"root:x:0:0::/root:/bin/sh\n",
     );
     append(&mut archive, Path::new("/etc/group"), b"root:x:0:\n");
+    for (path, content) in more {
+        append(&mut archive, Path::new(path), content.as_bytes());
+    }
     archive.finish().unwrap();
 }
 

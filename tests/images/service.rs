@@ -78,3 +78,84 @@ fn a_services_own_dockerfile_is_built_deployed_and_built_again_after_an_edit() {
     let tested = ["--directory", "teller", "test", "teller"];
     assert_eq!(home.output(tested), "two\n".repeat(4));
 }
+
+/// A service whose tests want something of its base.
+const RECORDED: &str = "apiVersion: mwctl/v1
+kind: Service
+name: teller
+container:
+  build: {file: Dockerfile, directory: /srv, user: 1000}
+  command: [/bin/sh, -c, 'trap exit TERM; sleep 1000 & wait']
+test: {command: [cat, /generation]}
+";
+
+#[test]
+fn a_newer_base_is_taken_when_its_tests_pass_and_rolled_out() {
+    let home = Home::new();
+    let import = |more: &[(&str, &str)]| {
+        archive::write_system_with(&home.path("system.tar"), more);
+        home.answer(["image", "import", "--name", "system:1", "system.tar"]);
+    };
+    let within = |arguments: &[&'static str]| {
+        ["--directory", "teller"]
+            .into_iter()
+            .chain(arguments.iter().copied())
+            .collect::<Vec<_>>()
+    };
+    let lock = || std::fs::read_to_string(home.path("teller/mwctl.lock")).unwrap();
+    home.write("teller/mwctl.yaml", RECORDED);
+    home.write(
+        "teller/Dockerfile",
+        "FROM system:1\nWORKDIR /srv\nCOPY said ./\n",
+    );
+    home.write("teller/said", "one\n");
+    import(&[]);
+    let _gone = Gone(&home);
+    let update = home.answer(within(&["images", "update", "--offline"]));
+    assert_eq!(update["written"], true);
+    let recorded = lock();
+    home.output(within(&["up", "--timeout", "60s"]));
+
+    // Whatever the name means now, what is recorded is built and runs.
+    import(&[("/etc/other", "other")]);
+    let plan = home.answer(within(&["plan"]));
+    assert!(has(&plan, None), "{plan}");
+    home.write("teller/said", "two\n");
+    home.output(within(&["up", "--timeout", "60s"]));
+    home.failure(within(&["exec", "teller", "--", "cat", "/etc/other"]));
+    let newer = home.answer(within(&["images", "update", "--offline", "--dry-run"]));
+    assert_eq!(newer["changes"][0]["services"][0], "teller");
+
+    // The tests miss a file of the base, and so nothing has happened.
+    let failed = home.failure(within(&[
+        "images",
+        "update",
+        "--offline",
+        "--test",
+        "--deploy",
+    ]));
+    assert!(
+        failed.contains("the tests of `teller` fail upon the new base"),
+        "{failed}"
+    );
+    assert_eq!(lock(), recorded);
+    let plan = home.answer(within(&["plan"]));
+    assert!(has(&plan, None), "{plan}");
+
+    import(&[("/generation", "2\n")]);
+    home.output(within(&[
+        "images",
+        "update",
+        "--offline",
+        "--test",
+        "--deploy",
+    ]));
+    assert_ne!(lock(), recorded);
+    let told = within(&["exec", "teller", "--", "cat", "/generation"]);
+    assert_eq!(home.output(told), "2\n");
+
+    // Back to the old base by the old file.
+    std::fs::write(home.path("teller/mwctl.lock"), recorded).unwrap();
+    let plan = home.answer(within(&["plan"]));
+    assert!(!has(&plan, None) && !has(&plan, Some("build")), "{plan}");
+}

@@ -6,6 +6,7 @@
 //! | [`develop`] | the edit loop: files, the agent's stream, time |
 //! | [`watch`] | notices changed files |
 //! | [`repository`] | finds and reads the documents a user wrote |
+//! | [`bases`] | looks up what a stack's bases mean now, and what is newer |
 //! | [`command`] | starts external programs |
 //! | [`source`] | fetches a service's files when they aren't there |
 //! | [`image`] | makes images, in the cache |
@@ -17,6 +18,7 @@
 //!
 //! Nothing here prints, reads the environment, or ends the process.
 
+pub mod bases;
 pub mod clock;
 pub mod cluster;
 pub mod command;

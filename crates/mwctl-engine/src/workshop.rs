@@ -122,6 +122,30 @@ impl Workshop {
         }
     }
 
+    /// For no cluster: images are made on this machine, for nodes like it, and stay here.
+    pub fn here(
+        cache: PathBuf,
+        runner: Arc<dyn CommandRunner>,
+        machine: file::Machine,
+        lock: Arc<Lock>,
+    ) -> Self {
+        let sources: Vec<Arc<dyn BaseSource>> = vec![
+            Arc::new(LocalLayout),
+            Arc::new(LocalStore::new(machine.store.clone())),
+            Arc::new(Registry::new(Vec::new(), machine.accounts.clone())),
+        ];
+        let architecture = mwctl_image::oci::architecture();
+        let builder = Builder::new(Cache::new(cache), runner, Bases::new(sources), architecture);
+        builder.set_lock(lock);
+        Self {
+            architecture: architecture.to_owned(),
+            builder,
+            machine,
+            delivery: Err(DeliveryError::NoContainers),
+            planned: Mutex::default(),
+        }
+    }
+
     /// Takes what is recorded for what the names of bases mean, from now on.
     pub fn set_lock(&self, lock: Arc<Lock>) {
         self.builder.set_lock(lock);
@@ -292,7 +316,8 @@ impl Images for Workshop {
     }
 }
 
-fn of_file(service: &Service, source: FileError) -> BuildError {
+/// A service's own file can't be built.
+pub(crate) fn of_file(service: &Service, source: FileError) -> BuildError {
     BuildError::File {
         service: service.name.to_string(),
         source: Box::new(source),

@@ -18,7 +18,7 @@ use crate::repository::{self, ReadError};
 mod documents;
 mod lock;
 
-pub use lock::lock;
+pub use lock::{lock, write_lock};
 
 /// A folder can't be worked with.
 #[derive(Debug, thiserror::Error)]

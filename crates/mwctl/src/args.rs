@@ -14,7 +14,7 @@ use crate::env;
 use crate::ui::{Color, Output};
 
 pub use cluster::{Cluster, Disposable, Grade};
-pub use image::{Build, Image};
+pub use image::{Build, Image, UpdateBases};
 
 /// A miniature of the production stack on your own machine, and the shortest loop from an edit to
 /// seeing it run and tested.
@@ -139,10 +139,10 @@ pub enum Command {
     ///
     /// Steps whose inputs didn't change aren't made again. A base that isn't there is pulled.
     Build(Build),
-    /// Bring images onto this machine, and see which ones are there.
+    /// Bring images onto this machine, see which ones are there, and keep bases fresh.
     ///
-    /// Each user has one store. The embedded cluster's containers run from it.
-    #[command(subcommand)]
+    /// Each user has one store. The embedded cluster's containers run from it. `mwctl images` is the same.
+    #[command(subcommand, visible_alias = "images")]
     Image(Image),
     /// Print the JSON Schema of `mwctl.yaml`.
     Schema,
@@ -160,6 +160,8 @@ impl Command {
     /// Whether the command makes, reads or removes files that belong to the users of an image.
     pub(crate) fn owns_files(&self) -> bool {
         match self {
+            // They look at images as `up` does, and may do what it does.
+            Self::Image(Image::Outdated { .. } | Image::Update(_)) => false,
             Self::Build(_) | Self::Image(_) => true,
             Self::Cluster(Cluster::Run { disposable, .. } | Cluster::Serve { disposable, .. }) => {
                 disposable.grade == Grade::Node

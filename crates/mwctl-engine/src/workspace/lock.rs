@@ -1,5 +1,6 @@
 //! Reads the `mwctl.lock` of a folder.
 
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use mwctl_core::lock::{FILE, Lock};
@@ -17,6 +18,19 @@ pub fn lock(start: &Path) -> Result<Lock, Load> {
     } else {
         Err(Load::Problems(problems))
     }
+}
+
+/// Writes the lock of a folder by a rename: whole, or not at all.
+pub fn write_lock(root: &Path, lock: &Lock) -> io::Result<()> {
+    let mut new = tempfile::Builder::new()
+        .prefix(".mwctl-")
+        .tempfile_in(root)?;
+    new.write_all(lock.to_string().as_bytes())?;
+    // As other files of a checkout are, which everybody may read.
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    new.as_file().set_permissions(readable)?;
+    new.persist(root.join(FILE))?;
+    Ok(())
 }
 
 /// The lock of a folder, and what is wrong with it: an empty one then.

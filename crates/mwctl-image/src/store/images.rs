@@ -125,6 +125,17 @@ impl Store {
         Ok(record)
     }
 
+    /// Lets another reference mean the same image, also when the first one comes to mean something else.
+    pub fn also_known_as(&self, image: &Reference, name: &Reference) -> Result<(), StoreError> {
+        let _using = self.using()?;
+        let record = self.record(image)?;
+        let record = record.ok_or_else(|| StoreError::NoImage(image.to_string()))?;
+        if record.reference != *name {
+            self.set_record(name, &record.manifest)?;
+        }
+        Ok(())
+    }
+
     /// Lets a reference mean nothing; its contents stay until they are collected. `false` where it
     /// meant nothing before.
     pub fn remove(&self, reference: &Reference) -> Result<bool, StoreError> {

@@ -44,6 +44,42 @@ pub struct Build {
     pub plain_http: Vec<String>,
 }
 
+/// `mwctl image update`.
+#[derive(Args, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
+pub struct UpdateBases {
+    /// The bases, as files and conventions name them; all of the stack where none is named.
+    #[arg(value_name = "REF")]
+    pub bases: Vec<String>,
+
+    /// Show what would be recorded, and change nothing.
+    #[arg(long, conflicts_with_all = ["test", "deploy"])]
+    pub dry_run: bool,
+
+    /// Record what this machine's image store has, and ask nobody.
+    #[arg(long)]
+    pub offline: bool,
+
+    /// Don't build the services that depend on what has changed.
+    #[arg(long, conflicts_with_all = ["test", "deploy"])]
+    pub no_build: bool,
+
+    /// Run these services' tests in the cluster, in the image for tests, before anything is recorded.
+    #[arg(long)]
+    pub test: bool,
+
+    /// Deploy the stack afterwards; where that fails, the old lock is taken back.
+    #[arg(long)]
+    pub deploy: bool,
+
+    /// A registry that speaks HTTP without TLS, as in `localhost:5000`; may be repeated.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub plain_http: Vec<String>,
+}
+
 /// `mwctl image`.
 #[derive(Debug, Subcommand)]
 pub enum Image {
@@ -81,6 +117,27 @@ pub enum Image {
         #[arg(required = true, value_name = "IMAGE")]
         images: Vec<String>,
     },
+    /// Show what is newer than the bases that the stack's images are built upon.
+    ///
+    /// A registry is asked whether the base's name means another image now, and a Debian archive, whose signature is
+    /// checked, for newer packages. Changes nothing. Exits with 4 where one of them can't be reached.
+    Outdated {
+        /// Only packages that are newer for security's sake.
+        #[arg(long)]
+        security: bool,
+        /// End with exit code 1 where anything is newer.
+        #[arg(long)]
+        exit_code: bool,
+        /// A registry that speaks HTTP without TLS, as in `localhost:5000`; may be repeated.
+        #[arg(long, value_name = "HOST:PORT")]
+        plain_http: Vec<String>,
+    },
+    /// Take the newest bases: look their names up anew, build what depends on them, record them in `mwctl.lock`.
+    ///
+    /// The lock stands beside `mwctl.yaml` and is made where there is none. From then on builds take exactly what
+    /// it records. It is written last: where a build or a test fails, or a registry can't be reached (exit code 4),
+    /// nothing has changed. To go back, take the old lock back.
+    Update(UpdateBases),
     /// Remove what no image and no running container needs, and steps of builds that weren't used for a week.
     Prune {
         /// Remove all steps and caches of builds.

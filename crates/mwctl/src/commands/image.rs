@@ -1,7 +1,9 @@
 //! `mwctl image`: the store of images on this machine.
 
+mod outdated;
 pub(super) mod pull;
 mod show;
+mod update;
 
 use std::path::{Path, PathBuf};
 
@@ -29,6 +31,12 @@ pub(super) async fn run(run: &Invocation, arguments: &Image) -> Result<Exit, Com
         Image::Pull { images, plain_http } => pull::run(run, images, plain_http).await,
         Image::List => show::list(run),
         Image::Inspect { image } => show::inspect(run, image),
+        Image::Outdated {
+            security,
+            exit_code,
+            plain_http,
+        } => outdated::run(run, *security, *exit_code, plain_http).await,
+        Image::Update(arguments) => Box::pin(update::run(run, arguments)).await,
         Image::Remove { images } => remove(run, images).await,
         Image::Prune { all } => prune(run, *all).await,
     }

@@ -9,6 +9,7 @@ use mwctl_engine::event::Event;
 use mwctl_engine::execute::Images;
 use mwctl_engine::execute::told;
 use mwctl_engine::test::{Output, Run, clean_up};
+use mwctl_engine::workspace::Workspace;
 
 use crate::args::Test;
 use crate::error::CommandError;
@@ -17,7 +18,15 @@ use crate::invocation::{Invocation, service};
 
 pub(super) async fn run(run: &Invocation, arguments: &Test) -> Result<Exit, CommandError> {
     super::up::fetch(run).await?;
-    let workspace = run.workspace()?;
+    tests(run, &run.workspace()?, arguments).await
+}
+
+/// Runs the tests of a service of a stack that was read.
+pub(super) async fn tests(
+    run: &Invocation,
+    workspace: &Workspace,
+    arguments: &Test,
+) -> Result<Exit, CommandError> {
     let stack = &workspace.stack;
     let service = &service(stack, &arguments.service)?.tested();
     let subject = subject(stack, service).ok_or_else(|| {
@@ -27,7 +36,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Test) -> Result<Exit, Comm
         ))
     })?;
     let rules = rules(&subject).map_err(CommandError::failure)?;
-    let target = run.deploy_target(&workspace).await?;
+    let target = run.deploy_target(workspace).await?;
     agent_runs_on(&target.workshop.architecture).map_err(CommandError::environment)?;
     let events = run.ui.events();
 

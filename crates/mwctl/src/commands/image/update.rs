@@ -1,0 +1,399 @@
+//! `mwctl image update`: looks bases up anew, builds and tests what depends on them, and records them.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mwctl_core::lock::{FILE, Lock, LockedBase};
+use mwctl_core::name::ServiceName;
+use mwctl_engine::bases::{Finder, LookError, Meaning, Used, used};
+use mwctl_engine::execute::Images as _;
+use mwctl_engine::images::Progress;
+use mwctl_engine::images::oci::architecture;
+use mwctl_engine::workshop::Workshop;
+use mwctl_engine::workspace::{Workspace, write_lock};
+use serde::Serialize;
+
+use super::outdated::{finder, short, unknown, unread};
+use crate::args::{Deploy, Test, Up, UpdateBases};
+use crate::commands::{test, up};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::invocation::Invocation;
+use crate::ui::style::{bold, dim, good};
+
+/// What an update did, or would do.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    /// Whether the lock was written.
+    written: bool,
+    /// The bases that mean something else than before.
+    changes: Vec<Change>,
+    /// Bases that nothing is built upon any more.
+    forgotten: Vec<String>,
+}
+
+/// A base that means something else than was recorded, or wasn't recorded.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Change {
+    #[serde(rename = "ref")]
+    reference: String,
+    /// The services that are built upon it.
+    services: BTreeSet<ServiceName>,
+    /// What was recorded.
+    before: Option<String>,
+    /// What is recorded now.
+    digest: String,
+    /// The packages that differ.
+    packages: Vec<PackageChange>,
+}
+
+/// A package that differs.
+#[derive(Serialize)]
+struct PackageChange {
+    package: String,
+    before: Option<String>,
+    now: Option<String>,
+}
+
+pub(super) async fn run(run: &Invocation, arguments: &UpdateBases) -> Result<Exit, CommandError> {
+    up::fetch_for(run, &run.directory(), &|text| run.ui.say(&text)).await?;
+    let workspace = run.workspace()?;
+    let used = used(&workspace.stack).map_err(unread)?;
+    let meant = chosen(&used, &arguments.bases)?;
+    let finder = finder(run, &arguments.plain_http, arguments.offline);
+    let (lock, mut answer) = if arguments.dry_run {
+        let answer = look(&finder, &workspace.lock, &meant)
+            .await
+            .map_err(unknown)?;
+        (Lock::default(), answer)
+    } else {
+        let (mut lock, mut answer) = record(run, &finder, &workspace.lock, &meant)
+            .await
+            .map_err(unknown)?;
+        if arguments.bases.is_empty() {
+            answer.forgotten = forget(&mut lock, &used);
+        }
+        (lock, answer)
+    };
+    if arguments.dry_run || lock == *workspace.lock {
+        run.ui.answer(&answer, || text(&answer));
+        return Ok(Exit::Success);
+    }
+    let fresh = Workspace {
+        lock: Arc::new(lock),
+        ..workspace.clone()
+    };
+    let dependents: BTreeSet<&ServiceName> = answer
+        .changes
+        .iter()
+        .flat_map(|change| &change.services)
+        .collect();
+    if !arguments.no_build {
+        build(run, &fresh, &dependents).await.map_err(unchanged)?;
+    }
+    if arguments.test {
+        tests(run, &fresh, &dependents).await.map_err(unchanged)?;
+    }
+    write(&fresh)?;
+    answer.written = true;
+    run.ui.answer(&answer, || text(&answer));
+    if arguments.deploy {
+        return deploy(run, &workspace).await;
+    }
+    Ok(Exit::Success)
+}
+
+/// The bases that are meant.
+fn chosen(used: &Used, named: &[String]) -> Result<Used, CommandError> {
+    if named.is_empty() {
+        return Ok(used.clone());
+    }
+    let find = |name: &String| {
+        let whole = mwctl_engine::image::whole(name).map_err(CommandError::usage)?;
+        let found = used.get_key_value(&whole);
+        let (name, services) = found.ok_or_else(|| {
+            let bases: Vec<&str> = used.keys().map(String::as_str).collect();
+            CommandError::usage(format!("no service is built upon `{whole}`"))
+                .hint(format!("the bases are: {}", bases.join(", ")))
+        })?;
+        Ok((name.clone(), services.clone()))
+    };
+    named.iter().map(find).collect()
+}
+
+fn platform() -> String {
+    format!("linux/{}", architecture())
+}
+
+/// What a name means now; `None` where nobody is to be asked and what is recorded is all that is known.
+async fn meaning(
+    finder: &Finder,
+    name: &str,
+    recorded: Option<&LockedBase>,
+) -> Result<Option<Meaning>, LookError> {
+    match finder.meaning(name).await {
+        Err(LookError::Nowhere { .. }) if finder.offline && recorded.is_some() => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// What would be recorded, by digests alone: nothing is fetched.
+async fn look(finder: &Finder, lock: &Lock, chosen: &Used) -> Result<Answer, LookError> {
+    let mut answer = Answer::empty();
+    for (name, services) in chosen {
+        let before = lock.get(name, &platform());
+        let Some(meaning) = meaning(finder, name, before).await? else {
+            continue;
+        };
+        if before.is_none_or(|before| before.digest != meaning.digest) {
+            answer.changes.push(Change {
+                reference: name.clone(),
+                services: services.clone(),
+                before: before.map(|before| before.digest.clone()),
+                digest: meaning.digest,
+                packages: Vec::new(),
+            });
+        }
+    }
+    Ok(answer)
+}
+
+/// Looks the bases up, all of them before any is fetched, and says what the new lock is.
+async fn record(
+    run: &Invocation,
+    finder: &Finder,
+    old: &Lock,
+    chosen: &Used,
+) -> Result<(Lock, Answer), LookError> {
+    let mut meanings = Vec::new();
+    for (name, services) in chosen {
+        if let Some(meaning) = meaning(finder, name, old.get(name, &platform())).await? {
+            meanings.push((name, services, meaning));
+        }
+    }
+    let mut lock = old.clone();
+    let mut answer = Answer::empty();
+    for (name, services, meaning) in meanings {
+        let report = |progress| {
+            if let Progress::Found { layers, bytes } = progress
+                && layers > 0
+            {
+                let size = super::show::size(bytes);
+                run.ui
+                    .say(&dim(&format!("{name}: {layers} layers, {size}")));
+            }
+        };
+        let base = finder.record(name, meaning, &report).await?;
+        let before = old.get(name, &platform());
+        if before.is_some_and(|before| before.says_the_same(&base)) {
+            continue;
+        }
+        answer.changes.extend(change(before, &base, services));
+        lock.set(base);
+    }
+    Ok((lock, answer))
+}
+
+/// What changes for the services; nothing where only other platforms' images have.
+fn change(
+    before: Option<&LockedBase>,
+    now: &LockedBase,
+    services: &BTreeSet<ServiceName>,
+) -> Option<Change> {
+    if before.is_some_and(|before| before.digest == now.digest) {
+        return None;
+    }
+    let packages = before.map_or_else(Vec::new, |before| {
+        let (old, new) = (&before.packages, &now.packages);
+        let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        let differ = names
+            .into_iter()
+            .filter(|name| old.get(*name) != new.get(*name));
+        let changes = differ.map(|name| PackageChange {
+            package: name.clone(),
+            before: old.get(name).cloned(),
+            now: new.get(name).cloned(),
+        });
+        changes.collect()
+    });
+    Some(Change {
+        reference: now.reference.clone(),
+        services: services.clone(),
+        before: before.map(|before| before.digest.clone()),
+        digest: now.digest.clone(),
+        packages,
+    })
+}
+
+/// Forgets what nothing is built upon any more.
+fn forget(lock: &mut Lock, used: &Used) -> Vec<String> {
+    let unused = lock
+        .bases()
+        .filter(|base| !used.contains_key(&base.reference));
+    let unused: Vec<(String, String)> = unused
+        .map(|base| (base.reference.clone(), base.platform.clone()))
+        .collect();
+    for (name, platform) in &unused {
+        lock.remove(name, platform);
+    }
+    let names: BTreeSet<String> = unused.into_iter().map(|(name, _)| name).collect();
+    names.into_iter().collect()
+}
+
+/// Builds the images that depend on what has changed, also those for tests.
+async fn build(
+    run: &Invocation,
+    workspace: &Workspace,
+    dependents: &BTreeSet<&ServiceName>,
+) -> Result<(), CommandError> {
+    let lock = workspace.lock.clone();
+    let workshop = Workshop::here(run.cache(), Invocation::runner(), run.machine(), lock);
+    for name in dependents {
+        let service = &workspace.stack.services[*name];
+        let mut done = BTreeSet::new();
+        for form in [service, &service.tested()] {
+            let planned = workshop.plan(form, None).await.map_err(unread)?;
+            let Some(image) = planned.filter(|image| done.insert(image.reference.clone())) else {
+                continue;
+            };
+            let reference = image.reference;
+            run.ui.say(&format!(
+                "{} {}",
+                bold(name.as_str()),
+                dim(&format!("build {reference}"))
+            ));
+            let progress = |line: String| tracing::debug!("{line}");
+            let building = workshop.build(form, &reference, &progress);
+            let built = tokio::select! {
+                built = building => built,
+                () = run.interrupt.finish.cancelled() => return Err(CommandError::interrupted()),
+            };
+            built.map_err(|failure| {
+                let mut error = CommandError::failure(failure.error);
+                error.hints.extend(failure.hint);
+                error
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs the tests of those that have any.
+async fn tests(
+    run: &Invocation,
+    workspace: &Workspace,
+    dependents: &BTreeSet<&ServiceName>,
+) -> Result<(), CommandError> {
+    for name in dependents {
+        if workspace.stack.services[*name].test.is_none() {
+            continue;
+        }
+        run.ui
+            .say(&format!("{} {}", bold(name.as_str()), dim("test")));
+        let arguments = Test {
+            service: name.to_string(),
+            keep: false,
+            no_dependencies: false,
+            timeout: Duration::from_mins(30),
+            command: Vec::new(),
+        };
+        let exit = Box::pin(test::tests(run, workspace, &arguments)).await?;
+        if exit.code() != 0 {
+            let text = format!("the tests of `{name}` fail upon the new base");
+            return Err(CommandError::failure(text));
+        }
+    }
+    Ok(())
+}
+
+/// The same error, which leaves the old lock as it is.
+fn unchanged(error: CommandError) -> CommandError {
+    error.hint(format!(
+        "`{FILE}` is as it was, and so is all that was deployed"
+    ))
+}
+
+fn write(workspace: &Workspace) -> Result<(), CommandError> {
+    write_lock(&workspace.root, &workspace.lock).map_err(|error| {
+        let path = workspace.root.join(FILE);
+        CommandError::environment(format!("cannot write `{}`: {error}", path.display()))
+    })
+}
+
+/// Deploys the stack, and takes the old lock back where that fails.
+async fn deploy(run: &Invocation, before: &Workspace) -> Result<Exit, CommandError> {
+    let arguments = Up {
+        deploy: Deploy {
+            services: Vec::new(),
+            no_prune: false,
+            adopt: false,
+        },
+        wait: true,
+        no_wait: false,
+        rollback: true,
+        timeout: Duration::from_mins(5),
+    };
+    let deployed = Box::pin(up::run(run, &arguments)).await;
+    if deployed.is_err() {
+        if before.lock.is_empty() {
+            // There was none, or an empty one, which is as good.
+            drop(std::fs::remove_file(before.root.join(FILE)));
+        } else {
+            write(before)?;
+        }
+        run.ui.say(&format!("`{FILE}` is as it was"));
+    }
+    deployed
+}
+
+impl Answer {
+    fn empty() -> Self {
+        Self {
+            written: false,
+            changes: Vec::new(),
+            forgotten: Vec::new(),
+        }
+    }
+}
+
+fn text(answer: &Answer) -> String {
+    let mut text = String::new();
+    let mut line = |line: String| {
+        let _infallible = writeln!(text, "{line}");
+    };
+    for change in &answer.changes {
+        let services: Vec<&str> = change.services.iter().map(ServiceName::as_str).collect();
+        let services = dim(&format!("({})", services.join(", ")));
+        line(format!("{} {services}", bold(&change.reference)));
+        let new = short(&change.digest);
+        line(match &change.before {
+            Some(before) => format!("  image {} → {new}", short(before)),
+            None => format!("  image {new}"),
+        });
+        for PackageChange {
+            package,
+            before,
+            now,
+        } in &change.packages
+        {
+            line(match (before, now) {
+                (Some(before), Some(now)) => format!("  {package} {before} → {now}"),
+                (Some(before), None) => format!("  {package} {before} is gone"),
+                (None, now) => format!("  {package} {} is new", now.as_deref().unwrap_or_default()),
+            });
+        }
+    }
+    for name in &answer.forgotten {
+        line(format!("{} {}", bold(name), dim("is no base any more")));
+    }
+    if answer.written {
+        line(good(&format!("wrote {FILE}")));
+    } else if answer.changes.is_empty() {
+        line("nothing is newer than what is recorded".to_owned());
+    }
+    text
+}

@@ -1,0 +1,256 @@
+//! Bases that are recorded, move, and are taken anew: `mwctl images outdated` and `update`, against a registry and an
+//! archive of the tests' own.
+
+use insta::assert_snapshot;
+use mwctl_engine::images::oci::architecture;
+use mwctl_tests::registry::Registry;
+use serde_json::json;
+
+use crate::archive::{Archive, layer};
+use crate::folder::Folder;
+
+/// A service that is built upon a base of a registry.
+struct Place {
+    folder: Folder,
+    registry: Registry,
+}
+
+impl Place {
+    fn new() -> Self {
+        let registry = Registry::start().unwrap();
+        let host = registry.host();
+        let folder = Folder::new()
+            .file(
+                "mwctl.yaml",
+                "apiVersion: mwctl/v1\nkind: Service\nname: teller\ncontainer:\n  command: [/app]\n  \
+                 build: {file: Dockerfile}\n",
+            )
+            .file("Dockerfile", &format!("FROM {host}/base:1\nCOPY app /app\n"))
+            .file("app", "run");
+        Self { folder, registry }
+    }
+
+    /// Lets the base's name mean another image; its digest.
+    fn put(&self, files: &[(&str, &[u8])]) -> String {
+        let config = json!({"Env": ["PATH=/bin"]});
+        let (_, digest) = self
+            .registry
+            .put("base:1", architecture(), &config, &[layer(files)]);
+        digest
+    }
+
+    /// What a run says, with names that are the same each time.
+    fn mwctl(&self, arguments: &[&str]) -> String {
+        let host = self.registry.host();
+        let plain = ["--plain-http", &host];
+        let told = self.folder.mwctl(arguments.iter().copied().chain(plain));
+        self.named(&told)
+    }
+
+    fn named(&self, told: &str) -> String {
+        let told = told.replace(&self.registry.host(), "REGISTRY");
+        let told = numbered(&told);
+        let mut lines = Vec::new();
+        for line in told.lines() {
+            // The image's key has the registry's port in it.
+            let end = line
+                .find(" build mwctl.local/")
+                .map_or(line.len(), |at| at + 6);
+            lines.push(&line[..end]);
+        }
+        lines.join("\n") + "\n"
+    }
+
+    fn lock(&self) -> Option<String> {
+        let text = self.folder.text("mwctl.lock")?;
+        let checked = |line: &&str| !line.trim_start().starts_with("checked: ");
+        let lines: Vec<&str> = text.lines().filter(checked).collect();
+        let text = lines.join("\n").replace(architecture(), "ARCHITECTURE");
+        Some(self.named(&text))
+    }
+
+    /// The digests of the layers that the built image has.
+    fn layers(&self) -> Vec<String> {
+        let told =
+            self.folder
+                .mwctl(["image", "inspect", "mwctl.local/teller:image", "-o", "json"]);
+        let (document, _) = told.rsplit_once("[exit status: ").unwrap();
+        let answer: serde_json::Value = serde_json::from_str(document).unwrap();
+        let layers = answer["layers"].as_array().unwrap().iter();
+        layers
+            .map(|layer| layer["digest"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+/// Digests by numbers, in the order in which they are named: they have the machine's architecture in them.
+fn numbered(text: &str) -> String {
+    let mut known: Vec<String> = Vec::new();
+    let digest = regex::Regex::new(r"\b(?:sha256:)?([0-9a-f]{64}|[0-9a-f]{12})\b").unwrap();
+    let replaced = digest.replace_all(text, |found: &regex::Captures<'_>| {
+        let short = found[1][..12].to_owned();
+        let at = known.iter().position(|it| *it == short).unwrap_or_else(|| {
+            known.push(short);
+            known.len() - 1
+        });
+        format!("DIGEST-{at}")
+    });
+    replaced.into_owned()
+}
+
+#[test]
+fn a_base_is_recorded_moves_and_is_taken_anew() {
+    let place = Place::new();
+    place.put(&[("etc/base", b"one")]);
+    let mut told = vec![
+        place.mwctl(&["images", "outdated"]),
+        place.mwctl(&["images", "update", "--dry-run"]),
+    ];
+    assert_eq!(place.lock(), None);
+    told.push(place.mwctl(&["images", "update"]));
+    let before = place.folder.text("mwctl.lock");
+    told.push(place.lock().unwrap());
+    told.push(place.mwctl(&["images", "update"]));
+    told.push(place.mwctl(&["images", "outdated", "--exit-code"]));
+    place.put(&[("etc/base", b"two")]);
+    told.push(place.mwctl(&["images", "outdated", "--exit-code"]));
+    told.push(place.mwctl(&["images", "outdated", "--output", "json"]));
+    assert_eq!(place.folder.text("mwctl.lock"), before);
+    told.push(place.mwctl(&["images", "update"]));
+    assert_ne!(place.folder.text("mwctl.lock"), before);
+    assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn builds_take_what_is_recorded_whatever_the_name_means_now() {
+    let place = Place::new();
+    let one = layer(&[("etc/base", b"one")]);
+    place.put(&[("etc/base", b"one")]);
+    place.mwctl(&["images", "update", "--no-build"]);
+    let lock = place.folder.text("mwctl.lock").unwrap();
+    place.put(&[("etc/base", b"two")]);
+    let built = place.mwctl(&["build", "teller"]);
+    assert!(built.ends_with("[exit status: 0]\n"), "{built}");
+    let lowest = mwctl_tests::registry::digest(&one);
+    assert_eq!(place.layers()[0], lowest);
+    // The new base, and back to the old one by the old file.
+    place.mwctl(&["images", "update"]);
+    place.mwctl(&["build", "teller"]);
+    assert_ne!(place.layers()[0], lowest);
+    std::fs::write(place.folder.work().join("mwctl.lock"), lock).unwrap();
+    place.mwctl(&["build", "teller"]);
+    assert_eq!(place.layers()[0], lowest);
+}
+
+#[test]
+fn where_anything_fails_the_old_lock_stays() {
+    let place = Place::new();
+    place.put(&[("etc/base", b"one")]);
+    place.mwctl(&["images", "update"]);
+    let lock = place.folder.text("mwctl.lock");
+    assert!(lock.is_some());
+    place.put(&[("etc/base", b"two")]);
+    std::fs::remove_file(place.folder.work().join("app")).unwrap();
+    let failed = place.mwctl(&["images", "update"]);
+    assert!(failed.ends_with("[exit status: 1]\n"), "{failed}");
+    assert!(failed.contains("`mwctl.lock` is as it was"), "{failed}");
+    assert_eq!(place.folder.text("mwctl.lock"), lock);
+    let unknown = place.mwctl(&["images", "update", "debian:bookworm"]);
+    assert_snapshot!(unknown);
+
+    // A registry that is gone is no network.
+    let Place { folder, registry } = place;
+    drop(registry);
+    for arguments in [["images", "outdated"], ["images", "update"]] {
+        let told = folder.mwctl(arguments);
+        assert!(told.contains("cannot reach the registry of"), "{told}");
+        assert!(told.ends_with("[exit status: 4]\n"), "{told}");
+    }
+    assert_eq!(folder.text("mwctl.lock"), lock);
+    // What is here can be recorded without asking anybody.
+    let offline = folder.mwctl(["images", "update", "--offline", "--dry-run"]);
+    assert!(offline.ends_with("[exit status: 0]\n"), "{offline}");
+}
+
+#[test]
+fn what_is_recorded_and_nowhere_to_be_had_is_told_with_its_line() {
+    let place = Place::new();
+    place.put(&[("etc/base", b"one")]);
+    place.mwctl(&["images", "update", "--no-build"]);
+    let lock = place.folder.text("mwctl.lock").unwrap();
+    let digest = lock
+        .split("digest: ")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap();
+    let other = format!("sha256:{}", "0".repeat(64));
+    let path = place.folder.work().join("mwctl.lock");
+    std::fs::write(&path, lock.replace(digest, &other)).unwrap();
+    assert_snapshot!(place.mwctl(&["build", "teller"]));
+    std::fs::write(&path, lock.replace(digest, "sha256:0")).unwrap();
+    assert_snapshot!(place.mwctl(&["build", "teller"]));
+    let lint = place.folder.mwctl(["render"]);
+    assert!(lint.ends_with("[exit status: 3]\n"), "{lint}");
+}
+
+#[test]
+fn newer_packages_are_told_by_the_archives_signed_indices() {
+    let archive = Archive::start();
+    let place = Place::new();
+    let files = archive.image(&[
+        ("libc6", "2.36-9+deb12u9"),
+        ("bash", "5.2.15-2"),
+        ("tzdata", "2024a"),
+    ]);
+    let files: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(path, it)| (path.as_str(), it.as_slice()))
+        .collect();
+    place.put(&files);
+    archive.publish(
+        "stable",
+        "Debian",
+        &[
+            ("libc6", "2.36-9+deb12u10"),
+            ("bash", "5.2.15-2+b7"),
+            ("zsh", "9"),
+        ],
+    );
+    archive.publish(
+        "stable-security",
+        "Debian-Security",
+        &[("libc6", "2.36-9+deb12u13"), ("tzdata", "2023c")],
+    );
+    place.mwctl(&["images", "update"]);
+    let told = [
+        place.lock().unwrap(),
+        place.mwctl(&["images", "outdated"]),
+        place.mwctl(&["images", "outdated", "--security", "--exit-code"]),
+    ];
+    assert_snapshot!(told.join("\n").replace(&archive.host(), "ARCHIVE"));
+
+    archive.change("stable", "Packages", |text| text.replace("+b7", "+b8"));
+    // What was fetched before is kept by its sum.
+    std::fs::remove_dir_all(place.folder.work().join("../.cache/mwctl/debian")).unwrap();
+    let spoiled = place.mwctl(&["images", "outdated"]);
+    assert!(
+        spoiled.contains("another sum than the archive signed"),
+        "{spoiled}"
+    );
+    archive.change("stable", "InRelease", |text| {
+        text.replace("Label: Debian", "Label: debian")
+    });
+    let forged = place.mwctl(&["images", "outdated"]);
+    assert!(
+        forged.contains("none of the image's keys has signed it"),
+        "{forged}"
+    );
+    archive.publish_until("stable", "Thu, 03 Dec 2020 21:03:35 UTC");
+    let old = place.mwctl(&["images", "outdated"]);
+    assert!(old.contains("its time is over"), "{old}");
+    drop(archive);
+    let gone = place.mwctl(&["images", "outdated"]);
+    assert!(gone.ends_with("[exit status: 4]\n"), "{gone}");
+}
