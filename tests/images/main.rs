@@ -7,6 +7,7 @@
 
 mod archive;
 mod build;
+mod engine;
 mod kill;
 mod program;
 mod registry;

@@ -24,6 +24,12 @@ impl Home {
         self.path(".local/share/mwctl/images")
     }
 
+    /// Programs of the test's own go before this machine's.
+    fn programs(&self) -> String {
+        let own = self.path("bin");
+        format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", own.display())
+    }
+
     fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         #[expect(clippy::disallowed_methods, reason = "the program under test")]
         let mut command = Command::new(env!("CARGO_BIN_EXE_mwctl-dup"));
@@ -33,7 +39,7 @@ impl Home {
             .current_dir(self.0.path())
             .env_clear()
             .env("HOME", self.0.path())
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("PATH", self.programs())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

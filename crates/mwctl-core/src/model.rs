@@ -9,11 +9,13 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub use self::develop::{Develop, OnChange, Test};
+pub use self::engine::Engine;
 pub use self::limits::{Admission, Limits, PodSecurity, Quantities};
 pub use self::workload::{Concurrency, Run, Workload};
 use crate::name::{ServiceName, StackName};
 
 mod develop;
+mod engine;
 mod limits;
 mod workload;
 
@@ -271,6 +273,9 @@ pub struct BuildFile {
     pub variant: Option<String>,
     /// Values of its arguments.
     pub arguments: BTreeMap<String, String>,
+    /// Who builds it; `None` for mwctl itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Engine>,
 }
 
 /// The step that brings a service's dependencies.

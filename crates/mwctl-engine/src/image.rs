@@ -7,7 +7,7 @@
 //! edit packs and delivers the service's own files alone.
 //!
 //! Where a service has a Dockerfile or Blubber file of its own that is to be built, [`mod@file`] does
-//! that. Bringing an image onto a node is [`crate::delivery`]'s work.
+//! that, or [`foreign`], where another engine is to. Bringing an image onto a node is [`crate::delivery`]'s work.
 
 pub mod archive;
 pub mod base;
@@ -17,9 +17,11 @@ mod cache;
 mod dependencies;
 mod digest;
 mod document;
+pub mod engine;
 mod exclude;
 pub mod file;
 mod files;
+pub mod foreign;
 mod key;
 mod layer;
 pub(crate) mod local;

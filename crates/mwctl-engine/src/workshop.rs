@@ -21,6 +21,7 @@ use crate::delivery::{self, Delivery, DeliveryError, How, LocalStore};
 use crate::execute::{Failure, Images};
 use crate::image::base::LocalLayout;
 use crate::image::file::{self, FileError};
+use crate::image::foreign;
 use crate::image::{BaseSource, Bases, BuildError, Builder, Built, Cache, Request};
 use crate::progress::Progress;
 
@@ -44,6 +45,8 @@ enum Planned {
     Layers(Box<crate::image::Planned>),
     /// What the service's own file says.
     File(Box<file::Planned>),
+    /// The same, made by another engine.
+    Foreign(Box<foreign::Planned>),
 }
 
 impl Planned {
@@ -51,6 +54,7 @@ impl Planned {
         match self {
             Self::Layers(planned) => &planned.reference,
             Self::File(planned) => &planned.reference,
+            Self::Foreign(planned) => &planned.reference,
         }
     }
 
@@ -58,6 +62,7 @@ impl Planned {
         match self {
             Self::Layers(planned) => planned.built.as_ref(),
             Self::File(planned) => planned.built.as_ref(),
+            Self::Foreign(planned) => planned.built.as_ref(),
         }
     }
 
@@ -65,6 +70,7 @@ impl Planned {
         match self {
             Self::Layers(planned) => planned.built = Some(built),
             Self::File(planned) => planned.built = Some(built),
+            Self::Foreign(planned) => planned.built = Some(built),
         }
     }
 }
@@ -203,6 +209,17 @@ impl Workshop {
     ) -> Result<Planned, BuildError> {
         let (name, builder) = (service.name.as_str(), &self.builder);
         let failed = |source| of_file(service, source);
+        if let Some(engine) = file.engine {
+            let machine = &self.machine;
+            let planned = machine.plan_foreign(builder, name, source, file, engine);
+            let planned = planned.await.map_err(failed)?;
+            let kept = match developed {
+                Some(runs) => machine.kept_foreign(builder, &planned, runs).await,
+                None => Ok(None),
+            };
+            let kept = kept.map_err(failed)?;
+            return Ok(Planned::Foreign(Box::new(kept.unwrap_or(planned))));
+        }
         let planned = self.machine.plan(builder, name, source, file).await;
         let planned = planned.map_err(failed)?;
         let kept = match developed {
@@ -256,6 +273,10 @@ impl Workshop {
             Planned::File(planned) => {
                 let built = self.machine.build(&self.builder, &planned, &report).await;
                 built.map_err(|source| of_file(service, source))
+            }
+            Planned::Foreign(planned) => {
+                let built = self.machine.build_foreign(&self.builder, &planned, &report);
+                built.await.map_err(|source| of_file(service, source))
             }
         };
         let built = built.map_err(failure)?;

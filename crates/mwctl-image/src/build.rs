@@ -33,7 +33,7 @@ use crate::reference::{InvalidReference, Reference};
 use crate::store::{Record, Store, StoreError};
 
 pub use accounts::UnknownAccount;
-pub use key::{Key, key};
+pub use key::{Key, key, key_of_engine};
 pub use mwctl_container::{Running, Size};
 pub use run::{Containers, Outside, Shell};
 

@@ -33,17 +33,7 @@ pub fn plan(
     target: Option<&str>,
     arguments: &BTreeMap<String, String>,
 ) -> Result<Plan, Vec<Problem>> {
-    let lines = lines::read(text).map_err(|problem| vec![problem])?;
-    let mut file = File {
-        stages: Vec::new(),
-        global: BTreeMap::new(),
-        arguments,
-        problems: Vec::new(),
-        state: instruction::State::default(),
-    };
-    for line in &lines {
-        file.add(line);
-    }
+    let file = File::read(text, arguments).map_err(|problem| vec![problem])?;
     if !file.problems.is_empty() {
         return Err(file.problems);
     }
@@ -67,6 +57,15 @@ pub fn plan(
     Err(vec![problem.hint(format!("its stages are: {}", names()))])
 }
 
+/// The stages of a file as far as they are understood, for what another engine builds: a line that isn't
+/// is left out.
+pub(crate) fn outline(text: &str, arguments: &BTreeMap<String, String>) -> Plan {
+    let stages = File::read(text, arguments).map(|file| file.stages);
+    Plan {
+        stages: stages.unwrap_or_default(),
+    }
+}
+
 struct File<'a> {
     stages: Vec<Stage>,
     /// Arguments before the first stage, which only `FROM` sees.
@@ -76,7 +75,22 @@ struct File<'a> {
     state: instruction::State,
 }
 
-impl File<'_> {
+impl<'a> File<'a> {
+    /// Reads all of it, also what comes after a problem.
+    fn read(text: &str, arguments: &'a BTreeMap<String, String>) -> Result<Self, Problem> {
+        let mut file = Self {
+            stages: Vec::new(),
+            global: BTreeMap::new(),
+            arguments,
+            problems: Vec::new(),
+            state: instruction::State::default(),
+        };
+        for line in &lines::read(text)? {
+            file.add(line);
+        }
+        Ok(file)
+    }
+
     fn add(&mut self, line: &Line) {
         let result = match line.word.as_str() {
             "FROM" => self.from(line),

@@ -6,7 +6,7 @@
 //! registry ─────registry─┴─→ blobs ──layer::unpack──→ layers ──Store::resolve──→ Image
 //!                                                       ↑          this machine ──→ Image
 //! Blubber file ──blubber──┐                             │
-//! Dockerfile ──dockerfile─┴recipe→ plan::Plan ─build────┘
+//! Dockerfile ──dockerfile─┴recipe→ plan::Plan ─build────┘ └─export─→ folder
 //!                                   Store::packages ──debian──→ what is newer
 //! ```
 //!
@@ -22,6 +22,7 @@ pub mod build;
 pub mod debian;
 pub mod digest;
 pub mod dockerfile;
+mod export;
 mod host;
 mod image;
 mod import;
@@ -38,6 +39,7 @@ mod store;
 pub mod user_namespace;
 mod view;
 
+pub use export::ExportError;
 pub use host::HOST;
 pub use image::{Config, Image, Port, Root};
 pub use import::{ImportError, ImportOptions};

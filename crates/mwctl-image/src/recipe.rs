@@ -1,6 +1,6 @@
 //! The file that says how an image is built: which it is, in which language, and what it means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::blubber::Blubber;
@@ -51,10 +51,7 @@ pub fn read(
         return Ok(Recipe { plan, variant });
     }
     let blubber = Blubber::read(text)?;
-    let variants = blubber.variants();
-    let usual = USUAL.into_iter().chain(variants.first().copied());
-    let mut usual = usual.filter(|name| variants.contains(name));
-    let name = variant.or_else(|| usual.next()).unwrap_or(USUAL[0]);
+    let name = variant.or_else(|| usual(&blubber)).unwrap_or(USUAL[0]);
     let plan = blubber.plan(name).map_err(|error| {
         let known = error.known.join(", ");
         let problem = Problem::new(0, error.to_string());
@@ -64,6 +61,66 @@ pub fn read(
         plan,
         variant: Some(name.to_owned()),
     })
+}
+
+/// What is seen of a file that another engine builds. Nothing of it is refused here.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Outline {
+    /// What the engine must be told to build; `None` where it is the file's last stage.
+    pub target: Option<String>,
+    /// The variant or stage; `None` where it has no name.
+    pub variant: Option<String>,
+    /// The images that a Dockerfile names, as far as they can be seen.
+    pub images: BTreeSet<String>,
+    /// The image that explains the file's language to `BuildKit`.
+    pub syntax: Option<String>,
+}
+
+/// What is seen of a file without understanding all of it.
+pub fn outline(
+    file: &Path,
+    text: &str,
+    variant: Option<&str>,
+    arguments: &BTreeMap<String, String>,
+) -> Outline {
+    let syntax = syntax(text);
+    if is_blubber(file) {
+        // Whoever it is that builds the file, without a name the same variant is meant.
+        let blubber = Blubber::read(text);
+        let usual = blubber.as_ref().map_or(Some(USUAL[0]), usual);
+        let target = variant.or(usual).map(str::to_owned);
+        return Outline {
+            variant: target.clone(),
+            target,
+            images: BTreeSet::new(),
+            syntax,
+        };
+    }
+    let plan = dockerfile::outline(text, arguments);
+    let last = plan.stages.last().map(|stage| stage.name.clone());
+    let last = last.filter(|name| name.parse::<usize>().is_err());
+    Outline {
+        target: variant.map(str::to_owned),
+        variant: variant.map(str::to_owned).or(last),
+        images: plan.images().into_iter().map(str::to_owned).collect(),
+        syntax,
+    }
+}
+
+/// The variant that is built where none is named.
+fn usual(blubber: &Blubber) -> Option<&str> {
+    let variants = blubber.variants();
+    let usual = USUAL.into_iter().find(|name| variants.contains(name));
+    usual.or_else(|| variants.first().copied())
+}
+
+/// What the first lines of a file say of its language.
+fn syntax(text: &str) -> Option<String> {
+    let lines = text.trim_start_matches('\u{feff}').lines();
+    let comments = lines.map_while(|line| line.trim().strip_prefix('#'));
+    let said = comments.filter_map(|comment| comment.split_once('='));
+    let mut named = said.filter(|(name, _)| name.trim().eq_ignore_ascii_case("syntax"));
+    named.next().map(|(_, image)| image.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -89,6 +146,31 @@ mod tests {
             of(".pipeline/blubber.yaml", BLUBBER).as_deref(),
             Some("test")
         );
+    }
+
+    #[test]
+    fn of_what_another_engine_builds_the_names_are_seen() {
+        let seen = |file, text, variant| outline(Path::new(file), text, variant, &BTreeMap::new());
+        let text = "# escape=\\\n#syntax = docker/dockerfile:1\nARG B=two\nFROM one AS a\nONBUILD RUN x\n\
+                    FROM $B:2 AS b\nRUN <<X\nCOPY --from=three / /\n";
+        let of = seen("Dockerfile", text, None);
+        assert_eq!((of.target, of.variant.as_deref()), (None, Some("b")));
+        assert_eq!(
+            of.images.into_iter().collect::<Vec<_>>(),
+            ["one", "three", "two:2"]
+        );
+        assert_eq!(of.syntax.as_deref(), Some("docker/dockerfile:1"));
+        let of = seen("Dockerfile", text, Some("a"));
+        assert_eq!(
+            (of.target.as_deref(), of.variant.as_deref()),
+            (Some("a"), Some("a"))
+        );
+
+        let of = seen("blubber.yaml", BLUBBER, None);
+        assert_eq!((of.target.as_deref(), of.syntax), (Some("test"), None));
+        // Also where only the engine understands it.
+        let of = seen("blubber.yaml", "version: v5\n", None);
+        assert_eq!(of.variant.as_deref(), Some("production"));
     }
 
     #[test]

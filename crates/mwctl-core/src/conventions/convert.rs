@@ -10,7 +10,8 @@ use super::defaults;
 use super::node::{Node, escape};
 use super::wire;
 use crate::model::{
-    Build, BuildFile, ConfigFile, Image, Secret, SecretSource, Service, Source, Volume, VolumeKind,
+    Build, BuildFile, ConfigFile, Engine, Image, Secret, SecretSource, Service, Source, Volume,
+    VolumeKind,
 };
 use crate::name::ServiceName;
 
@@ -195,14 +196,16 @@ fn build_of(wire: wire::Build, check: &mut Check<'_>) -> Build {
             path,
             variant: wire.variant.clone(),
             arguments: arguments.clone(),
+            engine: wire.engine.and_then(engine),
         }
     });
-    if file.is_none() && (wire.variant.is_some() || !arguments.is_empty()) {
-        let key = if wire.variant.is_some() {
-            "variant"
-        } else {
-            "arguments"
-        };
+    let of_files = [
+        ("variant", wire.variant.is_some()),
+        ("arguments", !arguments.is_empty()),
+        ("engine", wire.engine.is_some()),
+    ];
+    let said = of_files.iter().find(|(_, is_said)| *is_said);
+    if let (None, Some((key, _))) = (&file, said) {
         let message = format!("`{key}` says something only of a `file`, and there is none");
         check.hinted(
             &format!("{at}/{key}"),
@@ -224,6 +227,17 @@ fn build_of(wire: wire::Build, check: &mut Check<'_>) -> Build {
             .dependencies
             .map(|it| work::dependencies(&format!("{at}/dependencies"), it, check)),
         file,
+    }
+}
+
+/// The one of others that is meant.
+fn engine(wire: wire::Engine) -> Option<Engine> {
+    match wire {
+        wire::Engine::Mwctl => None,
+        wire::Engine::Buildkit => Some(Engine::Buildkit),
+        wire::Engine::Docker => Some(Engine::Docker),
+        wire::Engine::Podman => Some(Engine::Podman),
+        wire::Engine::Buildah => Some(Engine::Buildah),
     }
 }
 

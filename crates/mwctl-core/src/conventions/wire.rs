@@ -11,7 +11,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub(crate) use container::{Build, Container, Mount, Port, Probe, Protocol, Reach, Resources};
+pub(crate) use container::{
+    Build, Container, Engine, Mount, Port, Probe, Protocol, Reach, Resources,
+};
 pub(crate) use scalar::{Condition, Need, PortReference, Scalar, Whole};
 pub(crate) use secret::Secret;
 pub(crate) use sidecar::{Helper, HelperContainer};

@@ -193,6 +193,11 @@ impl Builder {
         &self.cache
     }
 
+    /// Runs the programs that builds need.
+    pub(super) fn runner(&self) -> &dyn CommandRunner {
+        self.runner.as_ref()
+    }
+
     /// Finds an image by name, as it is recorded where it is; remembered until [`Self::forget_base`].
     pub async fn base(&self, reference: &str) -> Result<Base, BaseError> {
         let recorded = self.recorded(reference)?;

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::base::{Base, BaseError, pinned};
 use super::builder::{Builder, name};
 use super::built::Built;
+use super::foreign::EngineError;
 use super::key::tag;
 use super::local;
 use crate::progress::{Progress, Report, Step};
@@ -93,6 +94,9 @@ pub enum FileError {
     /// It can't be built.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// Another engine made nothing of it.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The store can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -121,6 +125,7 @@ impl FileError {
             Self::Base(error) => error.hints(),
             Self::Import(error) => error.hints(),
             Self::Build(error) => error.hints(),
+            Self::Engine(error) => error.hints(),
             Self::Store(error) => error.hints(),
             Self::Architecture { nodes, .. } => vec![format!(
                 "build it for {nodes} elsewhere and name the finished image: `container: {{image: …}}`"
@@ -152,11 +157,7 @@ impl Machine {
         source: &Path,
         file: &BuildFile,
     ) -> Result<Planned, FileError> {
-        let (nodes, machine) = (builder.architecture(), architecture());
-        if nodes != machine {
-            let nodes = nodes.to_owned();
-            return Err(FileError::Architecture { nodes, machine });
-        }
+        Self::check_architecture(builder)?;
         let plan = read(source, file)?;
         let mut bases = BTreeMap::new();
         let mut exact = BTreeMap::new();
@@ -197,6 +198,16 @@ impl Machine {
             context: source.to_path_buf(),
             arguments: file.arguments.clone(),
         })
+    }
+
+    /// Refuses what would run on this machine for nodes of another kind.
+    pub(super) fn check_architecture(builder: &Builder) -> Result<(), FileError> {
+        let (nodes, machine) = (builder.architecture(), architecture());
+        if nodes == machine {
+            return Ok(());
+        }
+        let nodes = nodes.to_owned();
+        Err(FileError::Architecture { nodes, machine })
     }
 
     /// The image that a developed container `runs`, if what was planned differs from it only in what
@@ -305,7 +316,11 @@ impl Machine {
     }
 
     /// An image of the store in the form in which images are delivered.
-    async fn built(&self, builder: &Builder, reference: &str) -> Result<Option<Built>, FileError> {
+    pub(super) async fn built(
+        &self,
+        builder: &Builder,
+        reference: &str,
+    ) -> Result<Option<Built>, FileError> {
         let name = Reference::parse(reference)?;
         let found = local::with(&self.store, move |store| store.originals(&name)).await;
         let Some(Originals { manifest, config }) = found? else {
@@ -365,6 +380,7 @@ mod tests {
                 path: "Dockerfile".to_owned(),
                 variant: None,
                 arguments: BTreeMap::new(),
+                engine: None,
             };
             machine.plan(&builder, "s", folder.path(), &file).await
         };

@@ -38,6 +38,32 @@ pub fn key(
     let mut inputs = Inputs::default();
     let steps = serde_json::to_string(plan).map_err(std::io::Error::from);
     inputs.add("steps", steps.map_err(BuildError::context(context))?);
+    named(store, inputs, context, arguments, bases)
+}
+
+/// Names a build that another engine makes: of all that mwctl tells it (`said`) instead of the steps, which
+/// only it knows.
+pub fn key_of_engine(
+    store: &Store,
+    said: &[(&str, &str)],
+    context: &Path,
+    arguments: &BTreeMap<String, String>,
+    bases: &BTreeMap<String, String>,
+) -> Result<Key, BuildError> {
+    let mut inputs = Inputs::default();
+    for (what, text) in said {
+        inputs.add(*what, *text);
+    }
+    named(store, inputs, context, arguments, bases)
+}
+
+fn named(
+    store: &Store,
+    mut inputs: Inputs,
+    context: &Path,
+    arguments: &BTreeMap<String, String>,
+    bases: &BTreeMap<String, String>,
+) -> Result<Key, BuildError> {
     for (name, value) in arguments {
         inputs.add(name, value);
     }
@@ -121,6 +147,24 @@ mod tests {
         assert_ne!(bench.key("FROM base\n", "2").foundation, one.foundation);
         let more = bench.key("FROM base\nENV A=1\n", "1");
         assert_ne!(more.foundation, one.foundation);
+    }
+
+    #[test]
+    fn what_another_engine_makes_is_named_by_what_it_is_told_and_the_files() {
+        let bench = Bench::new();
+        let key = |said: &[(&str, &str)]| {
+            let store = Store::open(&bench.0.path().join("store"), Owners::of_process()).unwrap();
+            let none = BTreeMap::new();
+            let context = bench.0.path().join("context");
+            key_of_engine(&store, said, &context, &none, &none).unwrap()
+        };
+        let one = key(&[("engine", "buildkit"), ("file", "FROM a")]);
+        let two = key(&[("engine", "docker"), ("file", "FROM a")]);
+        assert_ne!(two.foundation, one.foundation);
+        bench.file("a", "1");
+        let three = key(&[("engine", "buildkit"), ("file", "FROM a")]);
+        assert_eq!(three.foundation, one.foundation);
+        assert_ne!(three.whole, one.whole);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::plan::Problem;
 /// What another engine can and this one can't.
 pub(super) fn refused(line: &Line, message: impl Into<String>) -> Problem {
     Problem::new(line.number, message)
-        .hint("BuildKit can: `docker buildx build`, then `mwctl image import`")
+        .hint("BuildKit can: `mwctl build --engine buildkit`, or `engine: buildkit` beside `file` in `mwctl.yaml`; docker, podman and buildah, too, where they know it")
 }
 
 /// Flags by name, in order.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use mwctl_core::model::Engine;
 
 /// `mwctl build`.
 #[derive(Args, Debug)]
@@ -23,6 +24,10 @@ pub struct Build {
     #[arg(long = "arg", value_name = "NAME=VALUE")]
     pub arguments: Vec<String>,
 
+    /// Who builds it, instead of what `mwctl.yaml` says; all but `mwctl` are programs that must be installed.
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub engine: Option<Builder>,
+
     /// A policy of Blubber that the file must keep.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
@@ -30,6 +35,10 @@ pub struct Build {
     /// The image's name; `mwctl.local/SERVICE:VARIANT` where none is given.
     #[arg(long, value_name = "NAME:TAG")]
     pub tag: Option<String>,
+
+    /// Write the image as an OCI layout into this new folder, too, as skopeo and umoci read it.
+    #[arg(long, value_name = "FOLDER")]
+    pub export: Option<PathBuf>,
 
     /// Print the steps, which of them are known, and why one isn't; make nothing.
     #[arg(long)]
@@ -78,6 +87,34 @@ pub struct UpdateBases {
     /// A registry that speaks HTTP without TLS, as in `localhost:5000`; may be repeated.
     #[arg(long, value_name = "HOST:PORT")]
     pub plain_http: Vec<String>,
+}
+
+/// Who builds an image of a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum Builder {
+    /// This program, without a daemon.
+    Mwctl,
+    /// `BuildKit`, by `buildctl`: what mwctl refuses, and files that begin with `# syntax=`.
+    Buildkit,
+    /// `docker build`.
+    Docker,
+    /// `podman build`.
+    Podman,
+    /// `buildah build`.
+    Buildah,
+}
+
+impl Builder {
+    /// The engine of others that is meant; `None` for mwctl itself.
+    pub fn engine(self) -> Option<Engine> {
+        match self {
+            Self::Mwctl => None,
+            Self::Buildkit => Some(Engine::Buildkit),
+            Self::Docker => Some(Engine::Docker),
+            Self::Podman => Some(Engine::Podman),
+            Self::Buildah => Some(Engine::Buildah),
+        }
+    }
 }
 
 /// `mwctl image`.

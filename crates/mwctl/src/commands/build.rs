@@ -1,16 +1,18 @@
 //! `mwctl build`.
 
+mod foreign;
 mod recipe;
 mod shell;
 mod told;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use mwctl_core::lock::{FILE, LockedBase};
 use mwctl_engine::image::pinned;
 use mwctl_engine::images::build::{self, BuildError, Containers};
 use mwctl_engine::images::plan::Plan;
-use mwctl_engine::images::{HOST, InvalidReference, Reference, Store, oci};
+use mwctl_engine::images::{HOST, InvalidReference, Record, Reference, Store, oci};
 
 use self::recipe::Recipe;
 use super::image;
@@ -21,18 +23,20 @@ use crate::invocation::Invocation;
 
 pub(super) async fn run(run: &Invocation, arguments: &Build) -> Result<Exit, CommandError> {
     let given = given(&arguments.arguments)?;
-    let recipe = Recipe::find(run, arguments)?;
-    let (plan, variant) = recipe.plan(arguments, &given)?;
-    let name = match &arguments.tag {
-        Some(tag) => Reference::parse(tag),
-        None => Reference::parse(&format!("mwctl.local/{}:{variant}", recipe.name)),
-    };
-    let name = name.map_err(CommandError::usage)?;
+    let recipe = Recipe::find(run, arguments, given)?;
+    if let Some(export) = &arguments.export {
+        vacant(export)?;
+    }
+    if let Some(engine) = recipe.engine {
+        return foreign::run(run, arguments, recipe, engine).await;
+    }
+    let (plan, variant) = recipe.plan(arguments.policy.as_deref())?;
+    let name = name(arguments, &recipe, &variant)?;
     let store = image::open(run)?;
     let (plan, recorded) = upon_recorded(run, plan)?;
     bases(run, &store, &plan, &recorded, &arguments.plain_http).await?;
     if arguments.explain {
-        return told::explain(run, store, plan, recipe.context, given).await;
+        return told::explain(run, store, plan, recipe).await;
     }
     let mut containers = Containers::new(run.outside());
     if arguments.shell_on_failure {
@@ -44,7 +48,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Build) -> Result<Exit, Com
             store: &store,
             plan: &plan,
             context: &recipe.context,
-            arguments: &given,
+            arguments: &recipe.arguments,
             containers: Some(&containers),
             cancel: &cancel,
             report: &|event| told::show(&ui, event),
@@ -52,6 +56,42 @@ pub(super) async fn run(run: &Invocation, arguments: &Build) -> Result<Exit, Com
         build.make(&name)
     });
     let record = made.await?.map_err(failed)?;
+    answer(run, arguments, record).await
+}
+
+/// The image's name.
+fn name(arguments: &Build, recipe: &Recipe, variant: &str) -> Result<Reference, CommandError> {
+    let name = match &arguments.tag {
+        Some(tag) => Reference::parse(tag),
+        None => Reference::parse(&format!("mwctl.local/{}:{variant}", recipe.name)),
+    };
+    name.map_err(CommandError::usage)
+}
+
+/// Whether a folder can be written into, which is better known before the build.
+fn vacant(folder: &Path) -> Result<(), CommandError> {
+    match std::fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
+        Ok(false) => {
+            let error = CommandError::usage(format!("`{}` isn't empty", folder.display()));
+            Err(error.hint("name a folder that isn't there yet"))
+        }
+        // What can't be written is told when it is.
+        Ok(true) | Err(_) => Ok(()),
+    }
+}
+
+/// Shows what was made, and writes it where that was asked for.
+async fn answer(run: &Invocation, arguments: &Build, record: Record) -> Result<Exit, CommandError> {
+    if let Some(folder) = arguments.export.clone() {
+        let (store, name) = (image::open(run)?, record.reference.clone());
+        let written = image::blocking(move || store.export(&name, &folder));
+        written.await?.map_err(|error| {
+            let hints = error.hints();
+            let mut error = CommandError::failure(error);
+            error.hints = hints;
+            error
+        })?;
+    }
     image::show_records(run, &[record]);
     Ok(Exit::Success)
 }

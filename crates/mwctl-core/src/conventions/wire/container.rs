@@ -50,6 +50,9 @@ pub(crate) struct Build {
     pub(crate) variant: Option<String>,
     /// Values of the file's arguments.
     pub(crate) arguments: BTreeMap<String, Scalar>,
+    /// Who builds the file. All but `mwctl` are programs that must be installed: `buildkit` (`buildctl`, which honours
+    /// a `# syntax=` line), `docker`, `podman`, `buildah`. Default: `mwctl`.
+    pub(crate) engine: Option<Engine>,
     /// The base image.
     pub(crate) base: Option<String>,
     /// The absolute directory in the image that the files go to. Default: `/srv/app`.
@@ -64,6 +67,18 @@ pub(crate) struct Build {
     pub(crate) exclude: Vec<String>,
     /// Environment variables that are set in the image.
     pub(crate) environment: BTreeMap<String, Scalar>,
+}
+
+/// Who builds an image from a file.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(crate) enum Engine {
+    Mwctl,
+    Buildkit,
+    Docker,
+    Podman,
+    Buildah,
 }
 
 /// A port that a container listens on.

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use mwctl_core::model::{BuildFile, Engine, Image, Service};
 use mwctl_core::problem::{Location, Problem};
 use mwctl_engine::images::blubber::{Blubber, Policy};
 use mwctl_engine::images::plan::{self, Plan};
 use mwctl_engine::images::recipe::{self, FILES};
 
-use crate::args::Build;
+use crate::args::{Build, Builder};
 use crate::error::CommandError;
 use crate::invocation::{Invocation, service};
+
+/// The tag of an image whose stage has no name.
+pub(super) const UNNAMED: &str = "image";
 
 /// What is built.
 pub(super) struct Recipe {
@@ -18,29 +22,40 @@ pub(super) struct Recipe {
     pub name: String,
     /// The folder whose files are copied.
     pub context: PathBuf,
+    /// Values of the file's arguments.
+    pub arguments: BTreeMap<String, String>,
+    /// Who builds it; `None` for mwctl itself.
+    pub engine: Option<Engine>,
     /// The file, as people name it.
-    file: PathBuf,
-    text: String,
+    pub file: PathBuf,
+    /// What it says.
+    pub text: String,
+    /// The stage or variant that was asked for.
+    pub variant: Option<String>,
 }
 
 impl Recipe {
-    /// Finds and reads the file.
-    pub(super) fn find(run: &Invocation, arguments: &Build) -> Result<Self, CommandError> {
+    /// Finds and reads the file. What is typed goes before what the service's description says.
+    pub(super) fn find(
+        run: &Invocation,
+        arguments: &Build,
+        given: BTreeMap<String, String>,
+    ) -> Result<Self, CommandError> {
         let here = run
             .global
             .directory
             .clone()
             .unwrap_or_else(|| PathBuf::from("."));
-        let (name, context) = match &arguments.service {
-            None => (None, here.clone()),
-            Some(folder) if here.join(folder).is_dir() => (None, here.join(folder)),
+        let (name, context, said) = match &arguments.service {
+            None => (None, here.clone(), None),
+            Some(folder) if here.join(folder).is_dir() => (None, here.join(folder), None),
             Some(name) => {
                 let workspace = run.workspace()?;
                 let found = service(&workspace.stack, name)?;
                 let folder = found.source.directory().ok_or_else(|| {
                     CommandError::usage(format!("`{name}` has no files of its own to build"))
                 })?;
-                (Some(name.clone()), here.join(folder))
+                (Some(name.clone()), here.join(folder), said(found))
             }
         };
         let canonical = context.canonicalize().map_err(|error| {
@@ -49,8 +64,12 @@ impl Recipe {
         })?;
         let name = name.unwrap_or_else(|| name_of(&canonical));
         let mut files = FILES.iter().map(|file| context.join(file));
-        let given = arguments.file.as_ref().map(|file| here.join(file));
-        let file = given.or_else(|| files.find(|file| file.is_file()));
+        let typed = arguments.file.as_ref().map(|file| here.join(file));
+        // Another file than the described one has other variants and arguments.
+        let said = said.filter(|_| typed.is_none());
+        let described = said.as_ref().map(|said| context.join(&said.path));
+        let file = typed.or(described);
+        let file = file.or_else(|| files.find(|file| file.is_file()));
         let file = file.ok_or_else(|| {
             let place = context.display();
             let message = format!("`{place}` has neither a Blubber file nor a Dockerfile");
@@ -60,40 +79,57 @@ impl Recipe {
         let text = std::fs::read_to_string(&file).map_err(|error| {
             CommandError::usage(format!("cannot read `{}`: {error}", file.display()))
         })?;
+        let (variant, mut values, engine) = said.map_or_else(Default::default, |said| {
+            (said.variant, said.arguments, said.engine)
+        });
+        values.extend(given);
         Ok(Self {
             name,
             context: canonical,
+            arguments: values,
+            engine: arguments.engine.map_or(engine, Builder::engine),
             file: file.strip_prefix(".").unwrap_or(&file).to_path_buf(),
             text,
+            variant: arguments.variant.clone().or(variant),
         })
     }
 
     /// What is to be done, and the name of the variant.
-    pub(super) fn plan(
-        &self,
-        arguments: &Build,
-        given: &BTreeMap<String, String>,
-    ) -> Result<(Plan, String), CommandError> {
-        if let Some(policy) = &arguments.policy {
-            if !recipe::is_blubber(&self.file) {
-                let file = self.file.display();
-                let message = format!("a policy is for Blubber files, and `{file}` is none");
-                return Err(CommandError::usage(message));
-            }
-            let blubber = Blubber::read(&self.text).map_err(|it| self.problems(it))?;
-            keep(policy, &blubber)?;
-        }
-        let variant = arguments.variant.as_deref();
-        let recipe = recipe::read(&self.file, &self.text, variant, given);
+    pub(super) fn plan(&self, policy: Option<&Path>) -> Result<(Plan, String), CommandError> {
+        self.check(policy)?;
+        let variant = self.variant.as_deref();
+        let recipe = recipe::read(&self.file, &self.text, variant, &self.arguments);
         let recipe = recipe.map_err(|problems| self.problems(problems))?;
-        let variant = recipe.variant.unwrap_or_else(|| "image".to_owned());
+        let variant = recipe.variant.unwrap_or_else(|| UNNAMED.to_owned());
         Ok((recipe.plan, variant))
+    }
+
+    /// Refuses a file that breaks a policy.
+    pub(super) fn check(&self, policy: Option<&Path>) -> Result<(), CommandError> {
+        let Some(policy) = policy else {
+            return Ok(());
+        };
+        if !recipe::is_blubber(&self.file) {
+            let file = self.file.display();
+            let message = format!("a policy is for Blubber files, and `{file}` is none");
+            return Err(CommandError::usage(message));
+        }
+        let blubber = Blubber::read(&self.text).map_err(|it| self.problems(it))?;
+        keep(policy, &blubber)
     }
 
     fn problems(&self, problems: Vec<plan::Problem>) -> CommandError {
         let problems = problems.into_iter();
         let located = problems.map(|problem| located(&self.file, &self.text, problem));
         CommandError::problems(located.collect())
+    }
+}
+
+/// The file that a service's description says is built.
+fn said(service: &Service) -> Option<BuildFile> {
+    match &service.image {
+        Image::Build(build) => build.file.clone(),
+        Image::Reference(_) => None,
     }
 }
 

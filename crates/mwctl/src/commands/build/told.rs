@@ -1,13 +1,12 @@
 //! What is said of a build: while it is made, and before.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
 use mwctl_engine::images::Store;
 use mwctl_engine::images::build::{Build, Explained, Told};
 use mwctl_engine::images::plan::Plan;
+use mwctl_engine::progress::Progress;
 
 use super::failed;
+use super::recipe::Recipe;
 use crate::commands::image;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -17,6 +16,18 @@ use crate::ui::style::{bad, bold, dim, good};
 
 /// The longest step that is shown whole.
 const WIDTH: usize = 90;
+
+/// The same of another engine, whose program says what it does in its own words.
+pub(super) fn show_foreign(ui: &Ui, told: Progress) {
+    match told {
+        Progress::Started { what } => ui.say(&bold(&what)),
+        Progress::Line { text } => ui.say(&dim(&format!("  | {text}"))),
+        Progress::Finished { what, milliseconds } => {
+            let time = dim(&format!("{milliseconds} ms"));
+            ui.say(&format!("{} {time}", good(&what)));
+        }
+    }
+}
 
 /// Shows what happens; the answer comes at the end.
 pub(super) fn show(ui: &Ui, told: Told) {
@@ -60,16 +71,15 @@ pub(super) async fn explain(
     run: &Invocation,
     store: Store,
     plan: Plan,
-    context: PathBuf,
-    given: BTreeMap<String, String>,
+    recipe: Recipe,
 ) -> Result<Exit, CommandError> {
     let cancel = run.interrupt.finish.clone();
     let explained = image::blocking(move || {
         let build = Build {
             store: &store,
             plan: &plan,
-            context: &context,
-            arguments: &given,
+            context: &recipe.context,
+            arguments: &recipe.arguments,
             containers: None,
             cancel: &cancel,
             report: &|_| {},

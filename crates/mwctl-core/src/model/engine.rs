@@ -1,0 +1,50 @@
+//! Who builds an image from a file, where it isn't mwctl itself.
+//!
+//! How they are asked is the engine crate's knowledge.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// A builder that is a program of its own.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Engine {
+    /// `BuildKit`, asked by its own client.
+    Buildkit,
+    /// Docker, with whichever builder it has.
+    Docker,
+    /// Podman.
+    Podman,
+    /// Buildah.
+    Buildah,
+}
+
+impl Engine {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Buildkit, Self::Docker, Self::Podman, Self::Buildah];
+
+    /// How it is called in descriptions and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Buildkit => "buildkit",
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Buildah => "buildah",
+        }
+    }
+
+    /// The program that is run.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Buildkit => "buildctl",
+            other => other.name(),
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
