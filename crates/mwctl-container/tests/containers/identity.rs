@@ -2,7 +2,7 @@
 
 use mwctl_container::{Ids, Lack, Step};
 
-use crate::stage::{as_everybody, exited};
+use crate::stage::{as_everybody, enter, exited};
 
 /// What root gives where `/etc/subuid` names nothing else.
 const ROOTS: Ids = Ids::Range {
@@ -29,6 +29,24 @@ fn another_user_runs_where_there_is_one() {
             let groups = if alone { "1001" } else { "1001 7" };
             let expected = format!("1000\n1001\n{groups}\n1000\nCapEff:\t0000000000000000\n");
             assert_eq!(stage.outcome(container).await, exited(&expected, 0));
+        },
+    );
+}
+
+#[test]
+fn what_a_program_makes_only_its_user_may_change() {
+    as_everybody(
+        "identity::what_a_program_makes_only_its_user_may_change",
+        async |stage| {
+            let made =
+                "umask; echo > /tmp/made; mkdir /tmp/folder; stat -c %a /tmp/made /tmp/folder";
+            let container = stage.shell(made);
+            assert_eq!(
+                stage.outcome(container).await,
+                exited("0022\n644\n755\n", 0)
+            );
+            let (running, _) = stage.start(stage.shell("exec sleep 1000")).await;
+            assert_eq!(enter(&running, "umask").await, exited("0022\n", 0));
         },
     );
 }

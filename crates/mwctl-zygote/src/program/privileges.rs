@@ -23,6 +23,8 @@ use super::user::{self, Ids};
 const CAPABILITIES: u32 = 64;
 
 pub(crate) fn limit(process: &Process, filters: &Filters) -> Outcome<()> {
+    // The zygote's own is empty, so that what it makes has exactly the modes that it names.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     for resource in &process.resources {
         system::limit(resource.number, resource.limit).at(Step::Privileges, "resource limits")?;
     }
