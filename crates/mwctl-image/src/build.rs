@@ -345,6 +345,7 @@ fn base(store: &Store, name: &str) -> Result<State, BuildError> {
         user: config.user,
         directory: config.directory,
         config: rest,
+        own_command: false,
         base: Some((reference.to_string(), record.manifest)),
     })
 }
@@ -360,6 +361,7 @@ impl Shared<'_> {
             Base::Stage(name) => {
                 let mut image = self.done[name].clone();
                 image.arguments.clear();
+                image.own_command = false;
                 image
             }
             Base::Image(name) => self.images[name].clone(),

@@ -73,6 +73,8 @@ struct File<'a> {
     arguments: &'a BTreeMap<String, String>,
     problems: Vec<Problem>,
     state: instruction::State,
+    /// What the stages before said to those upon them.
+    states: BTreeMap<String, instruction::State>,
 }
 
 impl<'a> File<'a> {
@@ -84,6 +86,7 @@ impl<'a> File<'a> {
             arguments,
             problems: Vec::new(),
             state: instruction::State::default(),
+            states: BTreeMap::new(),
         };
         for line in &lines::read(text)? {
             file.add(line);
@@ -162,7 +165,13 @@ impl<'a> File<'a> {
             Some(stage) => Base::Stage(stage.name.clone()),
             None => Base::Image(image),
         };
-        self.state = instruction::State::default();
+        if let Some(last) = self.stages.last() {
+            let state = std::mem::take(&mut self.state);
+            self.states.insert(last.name.clone(), state);
+        }
+        if let Base::Stage(below) = &base {
+            self.state = self.states.get(below).cloned().unwrap_or_default();
+        }
         self.stages.push(Stage {
             name,
             base,

@@ -69,13 +69,8 @@ pub enum Action {
         /// Its value, where the user gives none; without any it isn't set.
         default: Option<String>,
     },
-    /// Sets a variable.
-    Environment {
-        /// Its name.
-        name: String,
-        /// Its value.
-        value: String,
-    },
+    /// Sets variables, all of them from what was set before.
+    Environment(Vec<(String, String)>),
     /// Sets the user.
     User(String),
     /// Sets the directory, and makes it where `make` says so.
@@ -85,6 +80,8 @@ pub enum Action {
         /// Whether it is made.
         make: bool,
     },
+    /// Sets what commands go through, for whoever builds upon the image.
+    Shell(Vec<String>),
     /// Sets what is run.
     Entrypoint(Vec<String>),
     /// Sets the arguments of what is run.
@@ -343,7 +340,12 @@ impl fmt::Display for Action {
                 Some(default) => format!("ARG {name}={default}"),
                 None => format!("ARG {name}"),
             },
-            Self::Environment { name, value } => format!("ENV {name}={value}"),
+            Self::Environment(variables) => {
+                let pair = |(name, value): &(String, String)| format!("{name}={value}");
+                let pairs: Vec<String> = variables.iter().map(pair).collect();
+                format!("ENV {}", pairs.join(" "))
+            }
+            Self::Shell(words) => format!("SHELL {words:?}"),
             Self::User(user) => format!("USER {user}"),
             Self::Directory { path, .. } => format!("WORKDIR {path}"),
             Self::Entrypoint(words) => format!("ENTRYPOINT {words:?}"),

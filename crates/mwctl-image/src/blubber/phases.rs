@@ -87,10 +87,8 @@ impl Variant<'_> {
     }
 
     pub(super) fn environment(&mut self, name: &str, value: impl Into<String>) {
-        self.add(Action::Environment {
-            name: name.to_owned(),
-            value: value.into(),
-        });
+        let variable = (name.to_owned(), value.into());
+        self.add(Action::Environment(vec![variable]));
     }
 
     /// Runs a command of ours, in which nothing is replaced.

@@ -34,8 +34,8 @@ impl Accounts {
         }
     }
 
-    /// The ids of a user and a group, by name or number. A user alone has the group of the same
-    /// number, as `COPY --chown` has it.
+    /// The ids of a user and a group, by name or number. The name of a user alone means its group, too; a
+    /// number alone means the group of the same number, as `COPY --chown` has it.
     pub(super) fn owner(
         &self,
         user: &str,
@@ -46,9 +46,13 @@ impl Accounts {
             name: name.to_owned(),
         };
         let uid = id(&self.passwd, user).ok_or_else(|| unknown("user", user))?;
-        let gid = match group {
-            Some(group) => id(&self.group, group).ok_or_else(|| unknown("group", group))?,
-            None => uid,
+        let gid = if let Some(group) = group {
+            id(&self.group, group).ok_or_else(|| unknown("group", group))?
+        } else {
+            let mut lines = self.passwd.lines();
+            let known = lines.find(|line| field(line, 0) == Some(user));
+            let group = known.and_then(|line| field(line, 3)?.parse().ok());
+            group.unwrap_or(uid)
         };
         Ok((uid, gid))
     }
@@ -93,6 +97,8 @@ mod tests {
         let accounts = accounts();
         assert_eq!(accounts.owner("web", Some("staff")), Ok((33, 50)));
         assert_eq!(accounts.owner("7", None), Ok((7, 7)));
+        assert_eq!(accounts.owner("33", None), Ok((33, 33)));
+        assert_eq!(accounts.owner("web", None), Ok((33, 34)));
         assert!(accounts.owner("nobody", None).is_err());
         assert!(accounts.owner("0", Some("none")).is_err());
     }

@@ -32,6 +32,8 @@ struct Load {
     going: Vec<Going>,
     /// What stands for it in the key, where it isn't the files' contents.
     from: String,
+    /// Whether a folder is among it, which may be empty.
+    folder: bool,
 }
 
 impl Place<'_> {
@@ -235,6 +237,7 @@ impl Target<'_> {
             });
             return Ok(());
         }
+        load.folder = true;
         let mut found = Vec::new();
         local.below(path, &mut found)?;
         for (below, data) in found {
@@ -266,6 +269,8 @@ impl Target<'_> {
             path: path.clone(),
             place: format!("`{name}`"),
         };
+        load.folder |=
+            !is_pattern(&path) && matches!(view.find(Path::new(&path)).1, Found::Folder(_));
         let mut push = |to: PathBuf, from: PathBuf, data: Metadata| {
             load.going.push(Going {
                 to,
@@ -332,8 +337,13 @@ impl Carry<'_> {
     ) -> Result<(), StepError> {
         let view = state.view();
         let new = self.owner.unwrap_or((0, 0));
-        if self.is_folder || load.going.iter().any(|going| going.to != destination) {
-            layer.folder(&view, destination, new)?;
+        let inside = load.going.iter().any(|going| going.to != destination);
+        if self.is_folder || load.folder || inside {
+            let is_there = matches!(view.find(destination).1, Found::Folder(_));
+            let place = layer.folder(&view, destination, new)?;
+            if let (true, false, Some(mode)) = (load.folder, is_there, self.mode) {
+                layer.copy_folder(&place, new, mode)?;
+            }
         }
         let mut places: HashMap<PathBuf, PathBuf> = HashMap::new();
         for going in &load.going {
@@ -353,7 +363,12 @@ impl Carry<'_> {
                 None => own,
             });
             if going.data.is_dir() {
-                layer.copy_folder(&place, owner, going.data.mode() & 0o7777)?;
+                let mode = self.mode.unwrap_or(going.data.mode() & 0o7777);
+                layer.copy_folder(&place, owner, mode)?;
+                continue;
+            }
+            // A pipe of a checkout is no part of an image; one of another image is.
+            if going.local.is_some() && !going.data.is_file() && !going.data.is_symlink() {
                 continue;
             }
             if self.link(going, layer, &place, owner == own)? {

@@ -3,10 +3,10 @@
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, lchown, symlink};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, mknodat, utimensat};
 
 use super::StepError;
 use crate::owners::Owners;
@@ -157,8 +157,15 @@ impl<'a> Layer<'a> {
             let mode = mode.unwrap_or(data.mode() & 0o7777);
             fs::set_permissions(place, Permissions::from_mode(mode))
                 .map_err(StepError::io(place))?;
+        } else if data.file_type().is_fifo() {
+            let mode = mode.unwrap_or(data.mode() & 0o7777);
+            let pipe = mknodat(CWD, place, FileType::Fifo, Mode::from_raw_mode(mode), 0);
+            pipe.map_err(|error| StepError::io(place)(error.into()))?;
+            self.own(place, owner)?;
+            fs::set_permissions(place, Permissions::from_mode(mode))
+                .map_err(StepError::io(place))?;
         } else {
-            // Sockets and pipes of a checkout are no part of an image.
+            // Sockets mean nothing without who listens, and devices are no part of an image.
             return Ok(());
         }
         set_begin(place).map_err(StepError::io(place))

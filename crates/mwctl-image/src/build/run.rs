@@ -513,7 +513,7 @@ fn look_around(
 }
 
 /// The ids of an image's user.
-fn user(state: &State) -> Result<(u32, u32), StepError> {
+pub(super) fn user(state: &State) -> Result<(u32, u32), StepError> {
     let (user, group) = match state.user.split_once(':') {
         Some((user, group)) => (user.to_owned(), Some(group.to_owned())),
         None if state.user.is_empty() => ("0".to_owned(), None),

@@ -31,7 +31,7 @@ impl Inputs {
             state.update((text.len() as u64).to_le_bytes());
             state.update(text);
         };
-        add("mwctl step 1");
+        add("mwctl step 2");
         add(parent);
         for (what, value) in &self.0 {
             add(what);
@@ -62,6 +62,8 @@ pub(super) struct State {
     pub directory: String,
     /// The rest of the configuration, as OCI writes it.
     pub config: Map<String, Value>,
+    /// Whether this stage said what the arguments are, and not its base.
+    pub own_command: bool,
     /// The base's name and digest.
     pub base: Option<(String, Digest)>,
 }
@@ -76,6 +78,7 @@ impl State {
             user: String::new(),
             directory: "/".to_owned(),
             config: Map::new(),
+            own_command: false,
             base: None,
         }
     }

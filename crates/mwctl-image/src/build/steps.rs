@@ -77,9 +77,14 @@ impl Place<'_> {
                     state.arguments.insert(name.clone(), value);
                 }
             }
-            Action::Environment { name, value } => {
-                let value = expand(state, value)?;
-                state.set_environment(name, value);
+            Action::Environment(variables) => {
+                let mut values = Vec::new();
+                for (name, value) in variables {
+                    values.push((name, expand(state, value)?));
+                }
+                for (name, value) in values {
+                    state.set_environment(name, value);
+                }
             }
             Action::User(user) => state.user = expand(state, user)?,
             Action::Directory { path, make } => {
@@ -87,30 +92,36 @@ impl Place<'_> {
                 state.directory = state.absolute(&path);
                 if *make && !is_folder(state) {
                     let path = state.directory.clone();
-                    return self.folder(state, step, &path, None);
+                    let owner = super::run::user(state)?;
+                    return self.folder(state, step, &path, owner, owner);
                 }
             }
             Action::Entrypoint(words) => {
                 state.config.insert("Entrypoint".to_owned(), json!(words));
                 // The base's arguments belong to the base's entrypoint.
-                state.config.remove("Cmd");
+                if !state.own_command {
+                    state.config.remove("Cmd");
+                }
             }
-            Action::Command(words) if words.is_empty() => drop(state.config.remove("Cmd")),
             Action::Command(words) => {
-                state.config.insert("Cmd".to_owned(), json!(words));
+                state.own_command = true;
+                if words.is_empty() {
+                    state.config.remove("Cmd");
+                } else {
+                    state.config.insert("Cmd".to_owned(), json!(words));
+                }
+            }
+            Action::Shell(words) => {
+                state.config.insert("Shell".to_owned(), json!(words));
             }
             Action::Label { name, value } => {
                 let (name, value) = (expand(state, name)?, expand(state, value)?);
                 state.set_in("Labels", &name, json!(value));
             }
             Action::Port(port) => {
-                let port = expand(state, port)?;
-                let port = if port.contains('/') {
-                    port
-                } else {
-                    port + "/tcp"
-                };
-                state.set_in("ExposedPorts", &port, json!({}));
+                for port in ports(&expand(state, port)?) {
+                    state.set_in("ExposedPorts", &port, json!({}));
+                }
             }
             Action::Volume(path) => {
                 let path = expand(state, path)?;
@@ -134,7 +145,7 @@ impl Place<'_> {
             Action::Folder { path, owner } => {
                 let path = expand(state, path)?;
                 let owner = self::owner(state, owner)?;
-                return self.folder(state, step, &path, Some(owner));
+                return self.folder(state, step, &path, owner, absent_owner());
             }
             Action::File { path, text } => {
                 let mut inputs = Inputs::default();
@@ -155,21 +166,20 @@ impl Place<'_> {
         Ok(Outcome::default())
     }
 
+    /// Makes a folder of an owner; those that lead to it and are new, too, belong to whom `above` names.
     fn folder(
         &self,
         state: &mut State,
         step: &Step,
         path: &str,
-        owner: Option<(u32, u32)>,
+        owner: (u32, u32),
+        above: (u32, u32),
     ) -> Result<Outcome, StepError> {
         let mut inputs = Inputs::default();
-        inputs.add("the folder", format!("{path} {owner:?}"));
+        inputs.add("the folder", format!("{path} {owner:?} {above:?}"));
         self.layer(state, step, &inputs, None, |state, layer, _| {
-            let place = layer.folder(&state.view(), Path::new(path), absent_owner())?;
-            match owner {
-                Some(owner) => layer.own(&place, owner),
-                None => Ok(()),
-            }
+            let place = layer.folder(&state.view(), Path::new(path), above)?;
+            layer.own(&place, owner)
         })
     }
 
@@ -289,6 +299,19 @@ impl Place<'_> {
             cached: Some(false),
             why: Some(why),
         })
+    }
+}
+
+/// The ports that `EXPOSE` means by one word: one, or all of a range.
+fn ports(word: &str) -> Vec<String> {
+    let (numbers, protocol) = word.split_once('/').unwrap_or((word, "tcp"));
+    let protocol = protocol.to_lowercase();
+    let range = numbers
+        .split_once('-')
+        .and_then(|(first, last)| Some(first.parse::<u16>().ok()?..=last.parse().ok()?));
+    match range {
+        Some(range) => range.map(|port| format!("{port}/{protocol}")).collect(),
+        None => vec![format!("{numbers}/{protocol}")],
     }
 }
 

@@ -118,6 +118,47 @@ impl Bench {
 }
 
 #[test]
+fn settings_mean_what_they_mean_to_buildkit() {
+    let bench = Bench::new();
+    let text = "FROM base AS below\nENV A=1\nENTRYPOINT [\"/e\"]\nCMD [\"below\"]\n\
+                FROM below\nENV A=2 B=$A C='$A'\nEXPOSE 7000-7002/UDP\nSHELL [\"/x\"]\n";
+    bench.make(text).unwrap();
+    let config = bench.config();
+    let of = |name: &str| config.environment.iter().find(|(known, _)| known == name);
+    assert_eq!(of("B").unwrap().1, "1");
+    assert_eq!(of("C").unwrap().1, "$A");
+    assert_eq!(config.command, ["below"]);
+    let ports: Vec<u16> = config.ports.iter().map(|port| port.number).collect();
+    assert_eq!(ports, [7000, 7001, 7002]);
+    // The stage's own arguments stay, those of what is below it go.
+    bench
+        .make(&format!("{text}ENTRYPOINT [\"/other\"]\n"))
+        .unwrap();
+    assert!(bench.config().command.is_empty());
+    let own = format!("{text}CMD [\"own\"]\nENTRYPOINT [\"/other\"]\n");
+    bench.make(&own).unwrap();
+    assert_eq!(bench.config().command, ["own"]);
+}
+
+#[test]
+fn folders_are_copied_also_where_they_are_empty_and_with_the_mode_that_is_asked_for() {
+    let bench = Bench::new();
+    fs::create_dir(bench.folder.path().join("context/empty")).unwrap();
+    bench.file("full/deep/a", "A");
+    bench
+        .make("FROM base\nCOPY empty /srv/new\nCOPY --chmod=710 full /srv/full\n")
+        .unwrap();
+    let view = crate::view::View::new(bench.layers());
+    let mode = |path: &str| match view.find(Path::new(path)).1 {
+        crate::view::Found::Folder(folders) => fs::metadata(&folders[0]).unwrap().mode() & 0o7777,
+        _ => panic!("no folder {path}"),
+    };
+    assert_eq!(mode("/srv/new"), 0o755);
+    assert_eq!(mode("/srv/full"), 0o710);
+    assert_eq!(mode("/srv/full/deep"), 0o710);
+}
+
+#[test]
 fn files_and_settings_get_into_the_image() {
     let bench = Bench::new();
     bench.file("a", "A");

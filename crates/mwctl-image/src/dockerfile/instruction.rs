@@ -38,7 +38,7 @@ pub(super) fn read(
     };
     let actions = match line.word.as_str() {
         "ARG" => reader.arguments()?,
-        "ENV" => pairs(line, |name, value| Action::Environment { name, value })?,
+        "ENV" => vec![Action::Environment(words::pairs(line)?)],
         "LABEL" => pairs(line, |name, value| Action::Label { name, value })?,
         "USER" => vec![Action::User(reader.one("a user")?)],
         "WORKDIR" => vec![Action::Directory {
@@ -66,7 +66,7 @@ pub(super) fn read(
                 problem.hint("write `SHELL [\"/bin/bash\", \"-c\"]`")
             };
             state.shell = shell.ok_or_else(wrong)?;
-            Vec::new()
+            vec![Action::Shell(state.shell.clone())]
         }
         "HEALTHCHECK" => vec![Action::Healthcheck(reader.healthcheck()?)],
         "RUN" => vec![Action::Run(reader.run()?)],
@@ -290,7 +290,8 @@ impl Reader<'_> {
             origin: Origin::Local,
             sources: words,
             destination,
-            owner: Some(owner("0:0")),
+            // What comes from another image belongs to whom it belongs there.
+            owner: None,
             mode: None,
             exclude: Vec::new(),
         };

@@ -34,9 +34,7 @@ fn instructions_mean_what_they_mean_everywhere() {
              VOLUME /data\nSTOPSIGNAL SIGINT"
         ),
         [
-            "ENV A=1",
-            "ENV B=two words",
-            "ENV C=it's",
+            "ENV A=1 B=two words C=it's",
             "ENV OLD=way of it",
             "ARG x=1",
             "LABEL a=b",
@@ -53,6 +51,27 @@ fn instructions_mean_what_they_mean_everywhere() {
             "STOPSIGNAL SIGINT",
         ]
     );
+}
+
+#[test]
+fn what_single_quotes_hold_is_no_variable() {
+    assert_eq!(
+        steps("ENV A='$x' B=\"$x\" C='a\\b'"),
+        ["ENV A=\\$x B=$x C=a\\b"]
+    );
+}
+
+#[test]
+fn a_stage_upon_another_goes_on_with_its_shell() {
+    let plan =
+        plan_of("FROM x AS a\nSHELL [\"/bin/bash\", \"-c\"]\nFROM a\nRUN one\nFROM x\nRUN two\n");
+    let of = |stage: &Stage| match &stage.steps.last().unwrap().action {
+        Action::Run(run) => run.words[0].clone(),
+        other => panic!("{other}"),
+    };
+    assert_eq!(of(plan.stages.last().unwrap()), "/bin/sh");
+    let upon = "FROM x AS a\nSHELL [\"/bin/bash\", \"-c\"]\nFROM a\nRUN one\n";
+    assert_eq!(of(plan_of(upon).stages.last().unwrap()), "/bin/bash");
 }
 
 #[test]
@@ -75,7 +94,7 @@ fn a_shell_is_for_what_comes_after_it() {
     assert_eq!(words(&plan.stages[0].steps[0]), ["/bin/sh", "-c", "z"]);
     let text = "FROM a\nSHELL [\"/bin/bash\", \"-ec\"]\nRUN y";
     assert_eq!(
-        words(&plan_of(text).stages[0].steps[0]),
+        words(&plan_of(text).stages[0].steps[1]),
         ["/bin/bash", "-ec", "y"]
     );
 }

@@ -38,7 +38,14 @@ pub(super) fn plain(line: &Line, text: &str) -> Result<Vec<String>, Problem> {
     while let Some(letter) = letters.next() {
         match (quote, letter) {
             (Some(open), letter) if letter == open => quote = None,
-            (Some('\''), letter) => word.get_or_insert_default().push(letter),
+            (Some('\''), letter) => {
+                let word = word.get_or_insert_default();
+                if letter == '$' {
+                    // Here it begins no variable.
+                    word.push('\\');
+                }
+                word.push(letter);
+            }
             (_, '\\') => {
                 let next = letters.next();
                 let word = word.get_or_insert_default();
