@@ -35,7 +35,7 @@ use crate::store::{Record, Store, StoreError};
 pub use accounts::UnknownAccount;
 pub use key::{Key, key, key_of_engine};
 pub use mwctl_container::{Running, Size};
-pub use run::{Containers, Outside, Shell};
+pub use run::{Containers, Open, Outside, Shell};
 
 /// What is told of a build.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -137,13 +137,13 @@ async fn answer<T>(
 ) -> T {
     let mut asked = std::pin::pin!(asked);
     loop {
-        let Some(drives) = driver else {
+        let Some(carrier) = driver else {
             return asked.await;
         };
         tokio::select! {
             biased;
             answer = &mut asked => return answer,
-            () = drives => *driver = None,
+            () = carrier => *driver = None,
         }
     }
 }
@@ -246,7 +246,7 @@ fn lead_back(headers: &mut HeaderMap, own: &str) {
 fn carried(driver: Option<BoxFuture<'static, ()>>, body: Incoming) -> Body {
     let frames = stream::unfold((driver, body), |(mut driver, mut body)| async move {
         loop {
-            let Some(drives) = &mut driver else {
+            let Some(carrier) = &mut driver else {
                 return next(body.frame().await).map(|frame| (frame, (driver, body)));
             };
             tokio::select! {
@@ -254,7 +254,7 @@ fn carried(driver: Option<BoxFuture<'static, ()>>, body: Incoming) -> Body {
                 frame = body.frame() => {
                     return next(frame).map(|frame| (frame, (driver, body)));
                 }
-                () = drives => driver = None,
+                () = carrier => driver = None,
             }
         }
     });

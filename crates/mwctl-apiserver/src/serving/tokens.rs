@@ -1,5 +1,5 @@
 //! Tokens of service accounts: signed claims (JWT) that this server issues and believes. They end by themselves, or with their account. Others
-//! can check them by the public key, which stands where OpenID Connect looks for it.
+//! can check them by the public key, which stands where `OpenID` Connect looks for it.
 
 use crate::access::User;
 use crate::registry::Registry;
@@ -49,7 +49,7 @@ impl Tokens {
         URL_SAFE_NO_PAD.encode(hash)
     }
 
-    /// Where OpenID Connect's clients find what they need (`/.well-known/openid-configuration`, OpenID Connect Discovery 1.0).
+    /// Where `OpenID` Connect's clients find what they need (`/.well-known/openid-configuration`, `OpenID` Connect Discovery 1.0).
     pub(super) fn configuration() -> Value {
         json!({
             "issuer": AUDIENCE, "jwks_uri": format!("{AUDIENCE}/openid/v1/jwks"), "response_types_supported": ["id_token"],

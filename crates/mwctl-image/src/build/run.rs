@@ -44,8 +44,11 @@ pub struct Shell {
     /// What kind of terminal there is (`TERM`).
     pub terminal: String,
     /// Is given the shell that runs there, with a terminal; on a thread of the build's own, which waits for it.
-    pub open: Box<dyn Fn(&Running, &Handle) + Send + Sync>,
+    pub open: Box<Open>,
 }
+
+/// What opens a shell.
+pub type Open = dyn Fn(&Running, &Handle) + Send + Sync;
 
 /// The best shell that an image has.
 const SHELL: &str = "if command -v bash > /dev/null; then exec bash; fi; exec sh";

@@ -75,13 +75,13 @@ pub(super) fn install(
         mount("mwctl-run", RUN_DIRECTORY),
     ];
     let mut seen = copied.clone();
-    let copies = matches!(files, Files::Copied);
-    if copies {
+    let is_copied = matches!(files, Files::Copied);
+    if is_copied {
         copied.push(mount("mwctl-app", APPLICATION));
     }
     seen.push(VolumeMount {
         // The container's users are others than the checkout's owner: what they wrote could hardly be removed.
-        read_only: (!copies).then_some(true),
+        read_only: (!is_copied).then_some(true),
         ..mount("mwctl-app", &develop.directory)
     });
     for (index, directory) in directories.iter().enumerate() {
@@ -98,14 +98,14 @@ pub(super) fn install(
         name: "mwctl-copy".to_owned(),
         image: main.image.clone(),
         image_pull_policy: main.image_pull_policy.clone(),
-        command: Some(command::copy(develop, copies, &directories)),
+        command: Some(command::copy(develop, is_copied, &directories)),
         security_context: main.security_context.clone(),
         resources: main.resources.clone(),
         volume_mounts: Some(copied),
         ..Default::default()
     };
     // A mounted checkout without directories of dependencies leaves nothing to copy.
-    pod.init_containers = (copies || !directories.is_empty()).then(|| vec![copy]);
+    pod.init_containers = (is_copied || !directories.is_empty()).then(|| vec![copy]);
     let main = main_container(stack, service, pod);
     // The application's directory comes first: what is mounted inside it lies on top of it.
     seen.extend(main.volume_mounts.take().unwrap_or_default());
