@@ -13,6 +13,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 use crate::ids::Lack;
 use files::Setting;
@@ -37,6 +38,8 @@ pub struct Limits {
 pub(crate) struct Groups {
     found: Found,
     name: String,
+    /// Whether they have been removed: nothing is made any more, which nobody would remove.
+    gone: RwLock<bool>,
 }
 
 /// The groups of one container.
@@ -53,6 +56,7 @@ impl Groups {
         Self {
             found: hierarchy::find(),
             name: new_name(),
+            gone: RwLock::default(),
         }
     }
 
@@ -82,6 +86,10 @@ impl Groups {
         container: &str,
         limits: &Limits,
     ) -> io::Result<(Group, Vec<OwnedFd>)> {
+        let gone = self.gone.read().unwrap_or_else(PoisonError::into_inner);
+        if *gone {
+            return Err(io::Error::other("all containers have ended"));
+        }
         let mut group = Group {
             folders: Vec::new(),
         };
@@ -134,13 +142,25 @@ impl Groups {
     }
 }
 
-impl Drop for Groups {
-    fn drop(&mut self) {
+impl Groups {
+    /// Removes all that were made, when nothing is in them any more. Whoever waits for the end may leave as soon as this is done, so that
+    /// it can't be left to whoever happens to have the last copy.
+    pub(crate) fn remove(&self) {
+        let mut gone = self.gone.write().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut *gone, true) {
+            return;
+        }
         for hierarchy in &self.found.hierarchies {
             let all = hierarchy.folder.join(ALL);
             remove(&all.join(&self.name));
             remove_if_empty(&all);
         }
+    }
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 
@@ -266,6 +286,23 @@ fn writable(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn after_the_end_no_group_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let hierarchy = hierarchy::Hierarchy::new(folder.path().to_owned(), false, &[]);
+        let groups = Groups {
+            found: Found {
+                hierarchies: vec![hierarchy],
+                ..Found::default()
+            },
+            name: new_name(),
+            gone: RwLock::default(),
+        };
+        groups.remove();
+        groups.make("late", &Limits::default()).unwrap_err();
+        assert!(!folder.path().join(ALL).exists());
+    }
 
     #[test]
     fn a_group_is_known_by_the_process_it_belongs_to() {

@@ -350,7 +350,7 @@ fn serve(zygote: Zygote, started: oneshot::Sender<Result<Runtime, StartError>>) 
     // Its launcher ends with it; what it was told last doesn't count.
     drop(child.wait());
     // Now nothing is in them any more.
-    drop(groups);
+    groups.remove();
     over_tx.send_replace(true);
 }
 
