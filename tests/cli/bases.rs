@@ -254,3 +254,50 @@ fn newer_packages_are_told_by_the_archives_signed_indices() {
     let gone = place.mwctl(&["images", "outdated"]);
     assert!(gone.ends_with("[exit status: 4]\n"), "{gone}");
 }
+
+#[test]
+fn debian_is_made_of_its_packages_where_nobody_has_it() {
+    let system = layer(&[
+        ("etc/passwd", b"root\n"),
+        ("var/lib/dpkg/status", b"Package: bash\nVersion: 5.2\n"),
+    ]);
+    let folder = Folder::new()
+        .file(
+            "mwctl.yaml",
+            "apiVersion: mwctl/v1\nkind: Service\nname: teller\ncontainer:\n  command: [/app]\n  \
+             build: {file: Dockerfile}\n",
+        )
+        .file(
+            "Dockerfile",
+            "FROM mwctl.local/debian:bookworm\nCOPY app /app\n",
+        )
+        .file("app", "run")
+        .file(".system.tar", std::str::from_utf8(&system).unwrap())
+        .program(
+            "mmdebstrap",
+            "for last; do :; done; echo \"$@\" >> $HOME/asked; cp $HOME/.system.tar $last",
+        );
+    let mut told = vec![folder.mwctl(["build", "teller"])];
+    told.push(folder.mwctl(["images", "update"]));
+    let lock = folder.text("mwctl.lock").unwrap();
+    told.push(folder.mwctl(["images", "outdated"]));
+    // Made anew, and of the same packages: the same image.
+    told.push(folder.mwctl(["images", "update"]));
+    let told = numbered(&told.join("\n"));
+    let told = told.replace(architecture(), "ARCHITECTURE");
+    assert!(
+        lock.contains("kind: bootstrap\n    from: bookworm\n"),
+        "{lock}"
+    );
+    assert!(lock.contains("    bash: \"5.2\"\n"), "{lock}");
+    assert_eq!(folder.text("mwctl.lock").unwrap(), lock);
+    let asked = std::fs::read_to_string(format!("{}/asked", folder.home())).unwrap();
+    assert_eq!(asked.lines().count(), 2, "{asked}");
+    let lines = told.lines().map(|line| {
+        let end = line
+            .find(" build mwctl.local/")
+            .map_or(line.len(), |at| at + 6);
+        &line[..end]
+    });
+    assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
+}

@@ -67,11 +67,19 @@ pub enum SourceKind {
     Archive,
     /// A folder with an OCI layout.
     Layout,
+    /// The packages of a distribution, of which one machine made it.
+    Bootstrap,
 }
 
 impl SourceKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Registry, Self::Store, Self::Archive, Self::Layout];
+    pub const ALL: [Self; 5] = [
+        Self::Registry,
+        Self::Store,
+        Self::Archive,
+        Self::Layout,
+        Self::Bootstrap,
+    ];
 
     /// Its name in the file.
     pub fn name(self) -> &'static str {
@@ -80,6 +88,7 @@ impl SourceKind {
             Self::Store => "store",
             Self::Archive => "archive",
             Self::Layout => "layout",
+            Self::Bootstrap => "bootstrap",
         }
     }
 }

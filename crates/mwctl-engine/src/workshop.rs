@@ -20,6 +20,7 @@ use crate::command::CommandRunner;
 use crate::delivery::{self, Delivery, DeliveryError, How, LocalStore};
 use crate::execute::{Failure, Images};
 use crate::image::base::LocalLayout;
+use crate::image::base::bootstrap::{Bootstrap, Tell};
 use crate::image::file::{self, FileError};
 use crate::image::foreign;
 use crate::image::{BaseSource, Bases, BuildError, Builder, Built, Cache, Request};
@@ -92,6 +93,8 @@ pub struct Surroundings<'a> {
     pub machine: file::Machine,
     /// What is recorded of bases.
     pub lock: Arc<Lock>,
+    /// Hears of work that nobody asked for.
+    pub tell: Tell,
 }
 
 impl Workshop {
@@ -105,6 +108,7 @@ impl Workshop {
             runner,
             machine,
             lock,
+            tell,
         } = surroundings;
         let delivery = delivery::for_cluster(kind, profile, runner.clone()).await;
         let mut sources: Vec<Arc<dyn BaseSource>> = vec![Arc::new(LocalLayout)];
@@ -117,7 +121,15 @@ impl Workshop {
         }
         let accounts = machine.accounts.clone();
         sources.push(Arc::new(Registry::new(Vec::new(), accounts)));
-        let builder = Builder::new(Cache::new(cache), runner, Bases::new(sources), architecture);
+        let cache = Cache::new(cache);
+        let store = machine.store.clone();
+        sources.push(Arc::new(Bootstrap::new(
+            store,
+            cache.clone(),
+            runner.clone(),
+            tell,
+        )));
+        let builder = Builder::new(cache, runner, Bases::new(sources), architecture);
         builder.set_lock(lock);
         Self {
             architecture: architecture.to_owned(),

@@ -14,6 +14,8 @@ use mwctl_engine::cluster::{Found, Places, find};
 use mwctl_engine::command::{CommandRunner, ProcessRunner};
 use mwctl_engine::develop::link::Identity;
 use mwctl_engine::embedded::Clusters;
+use mwctl_engine::image::Cache;
+use mwctl_engine::image::base::bootstrap::{Bootstrap, Tell};
 use mwctl_engine::image::file::Machine;
 use mwctl_engine::images::Credentials;
 use mwctl_engine::images::build::Outside;
@@ -267,9 +269,22 @@ impl Invocation {
             runner: Self::runner(),
             machine: self.machine(),
             lock: workspace.lock.clone(),
+            tell: self.tell(),
         })
         .await;
         Ok(Target { cluster, workshop })
+    }
+
+    /// For what is said to people while an answer is being made.
+    fn tell(&self) -> Tell {
+        let ui = self.ui.clone();
+        Tell::new(move |text| ui.say(&text))
+    }
+
+    /// Makes the bases that nobody else has.
+    pub(crate) fn bootstrap(&self) -> Bootstrap {
+        let store = self.environment.image_store.clone();
+        Bootstrap::new(store, Cache::new(self.cache()), Self::runner(), self.tell())
     }
 
     /// Where and how services' own files are built.

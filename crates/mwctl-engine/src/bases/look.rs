@@ -8,6 +8,7 @@ use mwctl_image::debian::{ArchiveError, Archives, Update};
 use mwctl_image::oci::architecture;
 use mwctl_image::{Packages, Progress, PullError, Reference, Registry, Store, StoreError};
 
+use crate::image::base::bootstrap::{Bootstrap, made, suite};
 use crate::image::base::{BaseError, BaseSource as _, LocalLayout};
 use crate::image::local;
 
@@ -20,6 +21,8 @@ pub struct Finder {
     pub store: PathBuf,
     /// The archives of distributions.
     pub archives: Archives,
+    /// Makes what nobody else has.
+    pub bootstrap: Bootstrap,
     /// Whether only this machine is asked.
     pub offline: bool,
 }
@@ -110,8 +113,13 @@ fn parse(name: &str) -> Result<Reference, BaseError> {
 }
 
 impl Finder {
-    /// What a whole name means now.
-    pub async fn meaning(&self, name: &str) -> Result<Meaning, LookError> {
+    /// What a whole name means now. What is recorded as made here is made anew; what is recorded as a registry's never
+    /// becomes something that was made.
+    pub async fn meaning(
+        &self,
+        name: &str,
+        recorded: Option<&LockedBase>,
+    ) -> Result<Meaning, LookError> {
         if let Some(source) = file_kind(name) {
             let found = LocalLayout.resolve(name, architecture()).await?;
             let nowhere = || LookError::Nowhere {
@@ -125,9 +133,18 @@ impl Finder {
             });
         }
         let reference = parse(name)?;
+        let suite = suite(name).filter(|_| !self.offline);
+        if let Some(suite) = suite
+            && recorded.is_some_and(|it| it.source.kind == SourceKind::Bootstrap)
+        {
+            return self.made(suite, name).await;
+        }
         // What is made on this machine is in no registry, and nobody is to be asked for it.
         if self.offline || name.starts_with("mwctl.local/") {
-            return self.of_store(&reference).await;
+            return match (self.of_store(&reference).await, suite) {
+                (Err(LookError::Nowhere { .. }), Some(suite)) => self.made(suite, name).await,
+                (stored, _) => stored,
+            };
         }
         match self.registry.find(&reference, architecture()).await {
             Ok(found) => Ok(Meaning {
@@ -138,13 +155,33 @@ impl Finder {
                 digest: found.digest.to_string(),
                 index: found.index.map(|index| index.to_string()),
             }),
-            // It may have been imported under a name that no registry has.
-            Err(refused @ (PullError::NotFound { .. } | PullError::Denied { .. })) => {
-                let stored = self.of_store(&reference).await;
-                stored.map_err(|_| refused.into())
+            Err(error) => {
+                let gone = matches!(error, PullError::Unreachable { .. });
+                let refused =
+                    matches!(error, PullError::NotFound { .. } | PullError::Denied { .. });
+                match (self.of_store(&reference).await, suite) {
+                    // It may have been imported under a name that no registry has, or was made before.
+                    (Ok(stored), _)
+                        if refused || (gone && stored.source.kind == SourceKind::Bootstrap) =>
+                    {
+                        Ok(stored)
+                    }
+                    (Err(LookError::Nowhere { .. }), Some(suite))
+                        if (refused || gone) && recorded.is_none() =>
+                    {
+                        let made = self.made(suite, name).await;
+                        made.map_err(|_| error.into())
+                    }
+                    _ => Err(error.into()),
+                }
             }
-            Err(error) => Err(error.into()),
         }
+    }
+
+    /// Makes a suite anew.
+    async fn made(&self, suite: &str, name: &str) -> Result<Meaning, LookError> {
+        self.bootstrap.make(suite, name).await?;
+        self.of_store(&parse(&made(suite))?).await
     }
 
     /// What a recorded name means now, if that isn't what is recorded. A registry that still has it is asked for
@@ -158,11 +195,13 @@ impl Finder {
                 if known.into_iter().flatten().any(|it| it == head.as_str()) {
                     return Ok(None);
                 }
-                self.meaning(name).await?
+                self.meaning(name, Some(recorded)).await?
             }
+            // To make it anew only in order to look would take too long: its packages tell what is newer.
+            SourceKind::Bootstrap => return Ok(None),
             SourceKind::Store => self.of_store(&parse(name)?).await?,
             SourceKind::Registry | SourceKind::Archive | SourceKind::Layout => {
-                self.meaning(name).await?
+                self.meaning(name, Some(recorded)).await?
             }
         };
         // An index also moves when another platform's image does.
@@ -174,12 +213,20 @@ impl Finder {
         let nowhere = || LookError::Nowhere {
             reference: reference.to_string(),
         };
+        let digest = digest.ok_or_else(nowhere)?;
+        let mut source = Source {
+            kind: SourceKind::Store,
+            from: String::new(),
+        };
+        if let Some(suite) = suite(reference.as_str())
+            && self.stored(&parse(&made(suite))?).await?.as_ref() == Some(&digest)
+        {
+            source.kind = SourceKind::Bootstrap;
+            suite.clone_into(&mut source.from);
+        }
         Ok(Meaning {
-            source: Source {
-                kind: SourceKind::Store,
-                from: String::new(),
-            },
-            digest: digest.ok_or_else(nowhere)?,
+            source,
+            digest,
             index: None,
         })
     }
@@ -213,6 +260,12 @@ impl Finder {
         // Of a file, nothing comes into the store.
         if let Some(exact) = crate::image::pinned(&base) {
             let exact = parse(&exact)?;
+            if base.source.kind == SourceKind::Bootstrap {
+                let own = parse(&made(&base.source.from))?;
+                let exact = exact.clone();
+                let keep = move |store: &Store| store.also_known_as(&own, &exact);
+                local::with(&self.store, keep).await?;
+            }
             if self.stored(&exact).await?.is_none() {
                 let store =
                     local::with(&self.store, |store| Ok::<Store, StoreError>(store.clone()));

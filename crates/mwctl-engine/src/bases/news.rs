@@ -80,7 +80,7 @@ pub async fn news(
         } else if let Some(digest) = &stored {
             news.digest = Some(digest.clone());
             if !security {
-                let meaning = finder.meaning(name).await?;
+                let meaning = finder.meaning(name, None).await?;
                 news.newest = Some(meaning.digest).filter(|newest| newest != digest);
             }
         }

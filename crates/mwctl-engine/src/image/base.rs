@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mwctl_core::lock::LockedBase;
+use mwctl_core::lock::{LockedBase, SourceKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::digest;
 use super::document::BlobDescriptor;
 
+pub mod bootstrap;
 mod layout;
 mod registry;
 
@@ -160,6 +161,11 @@ pub trait BaseSource: fmt::Debug + Send + Sync {
     /// The place, for people.
     fn describe(&self) -> String;
 
+    /// Whether it makes images, so that what it gives is nobody else's.
+    fn makes(&self) -> bool {
+        false
+    }
+
     /// Finds an image for an architecture; `None` where this place doesn't have it.
     async fn resolve(&self, reference: &str, architecture: &str)
     -> Result<Option<Base>, BaseError>;
@@ -215,7 +221,8 @@ impl Bases {
             .chain([name.to_owned()])
             .collect();
         let mut tried = Vec::new();
-        for source in &self.sources {
+        let made = recorded.source.kind == SourceKind::Bootstrap;
+        for source in self.sources.iter().filter(|source| made || !source.makes()) {
             let place = source.describe();
             let mut told = "not there".to_owned();
             for name in &names {

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mwctl_core::lock::{FILE, LockedBase};
+use mwctl_engine::image::base::bootstrap::suite;
 use mwctl_engine::image::pinned;
 use mwctl_engine::images::build::{self, BuildError, Containers};
 use mwctl_engine::images::plan::Plan;
-use mwctl_engine::images::{HOST, InvalidReference, Record, Reference, Store, oci};
+use mwctl_engine::images::{HOST, InvalidReference, Record, Reference, Store, StoreError, oci};
 
 use self::recipe::Recipe;
 use super::image;
@@ -142,11 +143,22 @@ async fn bases(
     for name in names.map_err(CommandError::failure)? {
         let is_there = store.record(&name).map_err(image::store)?.is_some();
         if !is_there && name.as_str() != HOST {
-            let pulled = image::pull::pull(run, store, &name, without_tls).await;
-            pulled.map_err(|error| match recorded.get(name.as_str()) {
-                Some(base) => as_recorded(run, error, base),
-                None => error,
-            })?;
+            // What is made on this machine is in no registry.
+            let pulled = if name.as_str().starts_with("mwctl.local/") {
+                Err(image::store(StoreError::NoImage(name.to_string())))
+            } else {
+                image::pull::pull(run, store, &name, without_tls).await
+            };
+            let Err(error) = pulled else { continue };
+            if let Some(base) = recorded.get(name.as_str()) {
+                return Err(as_recorded(run, error, base));
+            }
+            // No registry gives it: the last place is Debian itself, and if it fails, that is why.
+            let Some(suite) = suite(name.as_str()) else {
+                return Err(error);
+            };
+            let made = run.bootstrap().make(suite, name.as_str()).await;
+            made.map_err(|failed| error.hint(format!("nor can it be made here: {failed}")))?;
         }
     }
     Ok(())

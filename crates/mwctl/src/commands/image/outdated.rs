@@ -44,6 +44,7 @@ pub(super) fn finder(run: &Invocation, plain: &[String], offline: bool) -> Finde
         registry: Registry::new(plain.to_vec(), accounts),
         store: run.environment.image_store.clone(),
         archives: Archives::new(run.cache().join("debian")),
+        bootstrap: run.bootstrap(),
         offline,
     }
 }

@@ -135,7 +135,7 @@ async fn meaning(
     name: &str,
     recorded: Option<&LockedBase>,
 ) -> Result<Option<Meaning>, LookError> {
-    match finder.meaning(name).await {
+    match finder.meaning(name, recorded).await {
         Err(LookError::Nowhere { .. }) if finder.offline && recorded.is_some() => Ok(None),
         other => other.map(Some),
     }
