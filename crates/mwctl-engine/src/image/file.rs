@@ -340,9 +340,8 @@ fn sign(told: Told) -> Option<Progress> {
             what: format!("{stage}: {step}"),
         },
         Told::Output { line, .. } => Progress::Line { text: line },
-        // Builds of services open no shell.
-        Told::Failed { .. } => return None,
-        Told::Done { cached: true, .. } => return None,
+        // What was known needs no words, and builds of services open no shell.
+        Told::Failed { .. } | Told::Done { cached: true, .. } => return None,
         Told::Done {
             stage,
             step,

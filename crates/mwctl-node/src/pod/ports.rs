@@ -54,6 +54,10 @@ mod tests {
 
     use super::*;
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a literal is written in its place"
+    )]
     fn ports(list: serde_json::Value) -> Vec<HostPort> {
         let pod = json!({"spec": {"containers": [{"name": "c", "ports": list}]}});
         HostPort::of(&serde_json::from_value(pod).unwrap())

@@ -62,8 +62,7 @@ async fn what_it_may_not_is_said_and_leaves_the_pod_alone() {
     debugger["securityContext"] = json!({"privileged": true});
     add(&stage, "p", debugger).await;
     let waits = |pod: Option<&Pod>| {
-        let state = status(pod, "debugger").and_then(|status| status.state.as_ref());
-        let waiting = state.and_then(|state| state.waiting.as_ref());
+        let waiting = status(pod, "debugger").and_then(|it| it.state.as_ref()?.waiting.as_ref());
         let message = waiting.and_then(|waiting| waiting.message.as_deref());
         message.is_some_and(|message| message.contains("nothing of the machine itself"))
     };
