@@ -1,12 +1,19 @@
 //! Whether a Job is over, and why.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::batch::v1::{Job, JobCondition};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::Work;
+use super::{Work, indexes};
 use crate::pods;
+
+/// The reason of a Job that its policy for success has ended.
+const POLICY: &str = "SuccessPolicy";
+/// What its message says before the place of the rule.
+const MATCHED: &str = "Matched rules at index ";
 
 /// Whether more pods are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +28,8 @@ pub(super) enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Completed,
+    /// By the rule of `successPolicy` at this place.
+    Policy(usize),
     TooManyFailures,
     TooLate,
 }
@@ -29,7 +38,7 @@ impl End {
     /// The condition that says it is decided, and the one that says it is over.
     pub(super) fn conditions(self) -> (&'static str, &'static str) {
         match self {
-            Self::Completed => ("SuccessCriteriaMet", "Complete"),
+            Self::Completed | Self::Policy(_) => ("SuccessCriteriaMet", "Complete"),
             Self::TooManyFailures | Self::TooLate => ("FailureTarget", "Failed"),
         }
     }
@@ -37,31 +46,45 @@ impl End {
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Completed => "CompletionsReached",
+            Self::Policy(_) => POLICY,
             Self::TooManyFailures => "BackoffLimitExceeded",
             Self::TooLate => "DeadlineExceeded",
         }
     }
 
-    pub(super) fn message(self) -> &'static str {
-        match self {
+    pub(super) fn message(self) -> String {
+        let text = match self {
             Self::Completed => "Reached expected number of succeeded pods",
+            Self::Policy(rule) => return format!("{MATCHED}{rule}"),
             Self::TooManyFailures => "Job has reached the specified backoff limit",
             Self::TooLate => "Job was active longer than specified deadline",
-        }
+        };
+        text.to_owned()
+    }
+
+    pub(super) fn is_success(self) -> bool {
+        matches!(self, Self::Completed | Self::Policy(_))
     }
 
     /// The end that a Job's conditions have decided on.
     pub(super) fn decided(conditions: &[JobCondition]) -> Option<Self> {
-        [Self::Completed, Self::TooManyFailures, Self::TooLate]
-            .into_iter()
-            .find(|end| {
-                let (decided, _) = end.conditions();
-                (conditions.iter()).any(|it| {
-                    it.type_ == decided
-                        && it.status == "True"
-                        && it.reason.as_deref() == Some(end.reason())
-                })
+        let matched = |it: &JobCondition| it.message.as_ref()?.strip_prefix(MATCHED)?.parse().ok();
+        let rule = conditions.iter().find_map(matched).unwrap_or_default();
+        [
+            Self::Completed,
+            Self::Policy(rule),
+            Self::TooManyFailures,
+            Self::TooLate,
+        ]
+        .into_iter()
+        .find(|end| {
+            let (decided, _) = end.conditions();
+            (conditions.iter()).any(|it| {
+                it.type_ == decided
+                    && it.status == "True"
+                    && it.reason.as_deref() == Some(end.reason())
             })
+        })
     }
 }
 
@@ -77,13 +100,21 @@ pub(super) fn finished(job: &Job) -> Option<Timestamp> {
     )
 }
 
-/// Why the Job ends, if it does: from the numbers with the uncounted ones in.
-pub(super) fn end(work: &Work<'_>, succeeded: i32, failed: i32) -> Option<End> {
+/// Why the Job ends, if it does: from the numbers with the uncounted ones in, and the indexes that have succeeded.
+pub(super) fn end(
+    work: &Work<'_>,
+    succeeded: i32,
+    failed: i32,
+    completed: &BTreeSet<i32>,
+) -> Option<End> {
     if failed > work.spec.backoff_limit.unwrap_or(6) || restarted_too_often(work) {
         return Some(End::TooManyFailures);
     }
     if deadline(work).is_some_and(|time| time <= work.now) {
         return Some(End::TooLate);
+    }
+    if let Some(rule) = matching(work, completed) {
+        return Some(End::Policy(rule));
     }
     let is_complete = match work.spec.completions {
         Some(completions) => succeeded >= completions,
@@ -91,6 +122,25 @@ pub(super) fn end(work: &Work<'_>, succeeded: i32, failed: i32) -> Option<End> {
         None => succeeded > 0 && !work.pods.iter().any(|pod| pods::is_active(pod)),
     };
     is_complete.then_some(End::Completed)
+}
+
+/// The first rule of the Job's policy for success (KEP-3998) that is met.
+fn matching(work: &Work<'_>, completed: &BTreeSet<i32>) -> Option<usize> {
+    let policy = work.spec.success_policy.as_ref()?;
+    let completions = work.spec.completions.unwrap_or_default();
+    policy.rules.iter().position(|rule| {
+        let wanted = rule.succeeded_indexes.as_deref();
+        let wanted = wanted.map(|text| indexes::parse(text, completions));
+        let number = match &wanted {
+            Some(wanted) => wanted.intersection(completed).count(),
+            None => completed.len(),
+        };
+        let enough = rule
+            .succeeded_count
+            .and_then(|count| usize::try_from(count).ok());
+        let enough = enough.or_else(|| wanted.as_ref().map(BTreeSet::len));
+        enough.is_some_and(|enough| number >= enough)
+    })
 }
 
 fn restarted_too_often(work: &Work<'_>) -> bool {

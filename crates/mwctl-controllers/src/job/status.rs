@@ -123,7 +123,8 @@ pub(super) fn compute(work: &Work<'_>) -> Computed {
     if !work.is_suspended() && start.is_none() {
         start = Some(Time(work.now));
     }
-    let end = End::decided(&conditions).or_else(|| completion::end(work, succeeded, failed));
+    let end = End::decided(&conditions)
+        .or_else(|| completion::end(work, succeeded, failed, &counts.completed));
     if let Some(end) = end {
         conclude(work, end, &counts, &mut conditions, &mut notes);
     } else {
@@ -146,7 +147,7 @@ pub(super) fn compute(work: &Work<'_>) -> Computed {
         failed: pods::count(counts.failed.max(0) as usize),
         completed_indexes: (!counts.completed.is_empty())
             .then(|| indexes::format(&counts.completed)),
-        completion_time: (is_over && end == Some(End::Completed)).then_some(Time(work.now)),
+        completion_time: (is_over && end.is_some_and(End::is_success)).then_some(Time(work.now)),
         start_time: start,
         conditions: (!conditions.is_empty()).then_some(conditions),
         uncounted_terminated_pods: Some(counts.uncounted),
@@ -188,14 +189,14 @@ fn conclude(
 ) {
     let (decided, over) = end.conditions();
     if !conditions.iter().any(|it| it.type_ == decided) {
-        conditions.push(condition(decided, end.reason(), end.message(), work.now));
+        conditions.push(condition(decided, end.reason(), &end.message(), work.now));
     }
     let has_left = work.pods.iter().all(|pod| !pods::is_active(pod)) && terminating(work) == 0;
     if has_left && counts.is_settled() {
-        conditions.push(condition(over, end.reason(), end.message(), work.now));
+        conditions.push(condition(over, end.reason(), &end.message(), work.now));
         notes.push(match end {
-            End::Completed => note(work, Severity::Normal, "Completed", "Job completed"),
-            _ => note(work, Severity::Warning, end.reason(), end.message()),
+            end if end.is_success() => note(work, Severity::Normal, "Completed", "Job completed"),
+            _ => note(work, Severity::Warning, end.reason(), &end.message()),
         });
     }
 }

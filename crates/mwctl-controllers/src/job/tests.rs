@@ -96,6 +96,35 @@ fn a_job_runs_its_pods_and_completes() {
 }
 
 #[test]
+fn a_policy_for_success_ends_a_job_before_all_have_succeeded() {
+    let mut world = World::with(&[NAME]);
+    let rules = json!([{"succeededIndexes": "1-2", "succeededCount": 1}]);
+    let spec = json!({"completions": 3, "parallelism": 3, "completionMode": "Indexed", "successPolicy": {"rules": rules}});
+    world.create::<Job>(job(&spec));
+    let keys = running(&world);
+    assert_eq!(keys.len(), 3);
+    let index = |world: &World, key: &Key| {
+        let pod = world
+            .list::<Pod>()
+            .into_iter()
+            .find(|pod| pod.name_any() == key.name);
+        pod.and_then(|pod| super::indexes::of(&pod, 3)).unwrap()
+    };
+    let of = |wanted: i32| {
+        keys.iter()
+            .find(|key| index(&world, key) == wanted)
+            .unwrap()
+            .clone()
+    };
+    let (first, second) = (of(0), of(1));
+    end(&mut world, &first, "Succeeded");
+    assert!(conditions(&world).is_empty());
+    end(&mut world, &second, "Succeeded");
+    let text = "SuccessPolicy: Matched rules at index 0";
+    assert_eq!(conditions(&world)[0], format!("SuccessCriteriaMet {text}"));
+}
+
+#[test]
 fn every_pod_is_counted_once_even_if_it_is_gone_at_once() {
     let mut world = World::with(&[NAME]);
     world.create::<Job>(job(&json!({"completions": 3, "parallelism": 3})));
