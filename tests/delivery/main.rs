@@ -1,0 +1,309 @@
+//! Images delivered to a real containerd or dockerd: whole, as differences, and after what they had is gone.
+//!
+//! `tests/compat/delivery/run` starts them, each for itself alone, and says in `MWCTL_TEST_NODE` how their programs are called. What is
+//! asked and in which order is tested with scripted programs, beside the code.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it can't go on")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use mwctl_core::model::Build;
+use mwctl_engine::command::{Command, CommandRunner as _, ProcessRunner, ignore_lines};
+use mwctl_engine::delivery::{Containerd, Delivery, DeliveryError, Docker, How, ImageDelivery};
+use mwctl_engine::image::base::LocalLayout;
+use mwctl_engine::image::{BaseSource, Bases, Builder, Built, Cache, Request, chain};
+use mwctl_engine::images::oci::architecture;
+use mwctl_engine::progress::silent;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+/// What a node says of what it has unpacked, by its own program.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Containerd,
+    Docker,
+}
+
+/// A service upon a base, and the node.
+struct Stage {
+    folder: tempfile::TempDir,
+    kind: Kind,
+    /// The words that call the node's program.
+    words: Vec<String>,
+    node: Arc<dyn ImageDelivery>,
+    builder: Builder,
+    /// How often something was looked at.
+    seen: AtomicUsize,
+}
+
+impl Stage {
+    /// Of `containerd ctr …` or `docker docker …`.
+    fn new(place: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut words = place.split_whitespace().map(str::to_owned);
+        let kind = match words.next().as_deref() {
+            Some("containerd") => Kind::Containerd,
+            Some("docker") => Kind::Docker,
+            other => panic!("no such kind of node: {other:?}"),
+        };
+        let words: Vec<String> = words.collect();
+        let runner = Arc::new(ProcessRunner::new());
+        let node: Arc<dyn ImageDelivery> = match kind {
+            Kind::Containerd => Arc::new(Containerd::new("node", words.clone(), runner.clone())),
+            Kind::Docker => Arc::new(Docker::new("node", words.clone(), runner.clone())),
+        };
+        let bases = Bases::new(vec![Arc::new(LocalLayout)]);
+        let cache = Cache::new(folder.path().join("cache"));
+        let builder = Builder::new(cache, runner, bases, architecture());
+        let stage = Self {
+            folder,
+            kind,
+            words,
+            node,
+            builder,
+            seen: AtomicUsize::new(0),
+        };
+        stage.write_base();
+        std::fs::create_dir(stage.path("source")).unwrap();
+        stage
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A base of two layers, of which the upper one deletes a file of the lower.
+    fn write_base(&self) {
+        let layout = self.path("base");
+        let put = |bytes: &[u8], kind: &str| -> Value {
+            let hash = hex::encode(Sha256::digest(bytes));
+            let folder = layout.join("blobs/sha256");
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join(&hash), bytes).unwrap();
+            let kind = format!("application/vnd.oci.image.{kind}");
+            json!({"mediaType": kind, "digest": format!("sha256:{hash}"), "size": bytes.len()})
+        };
+        let layer = |files: &[(&str, &str)]| {
+            let mut archive = tar::Builder::new(Vec::new());
+            for (name, content) in files {
+                let mut header = tar::Header::new_ustar();
+                header.set_mode(0o644);
+                header.set_uid(0);
+                header.set_gid(0);
+                header.set_mtime(0);
+                header.set_size(content.len() as u64);
+                archive
+                    .append_data(&mut header, name, content.as_bytes())
+                    .unwrap();
+            }
+            put(&archive.into_inner().unwrap(), "layer.v1.tar")
+        };
+        let layers = [
+            layer(&[("etc/one", "1"), ("etc/two", "2")]),
+            layer(&[("etc/.wh.one", ""), ("etc/three", "3")]),
+        ];
+        let diff_ids: Vec<&Value> = layers.iter().map(|layer| &layer["digest"]).collect();
+        let config = json!({
+            "architecture": architecture(), "os": "linux", "config": {},
+            "rootfs": {"type": "layers", "diff_ids": diff_ids},
+            "history": [{"created_by": "one"}, {"created_by": "two"}],
+        });
+        let config = put(config.to_string().as_bytes(), "config.v1+json");
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": config, "layers": layers,
+        });
+        let manifest = put(manifest.to_string().as_bytes(), "manifest.v1+json");
+        let index = json!({"schemaVersion": 2, "manifests": [manifest]});
+        std::fs::write(layout.join("index.json"), index.to_string()).unwrap();
+    }
+
+    async fn built(&self, content: &str) -> Built {
+        std::fs::write(self.path("source/server.js"), content).unwrap();
+        let recipe = Build {
+            file: None,
+            base: format!("oci-layout:{}", self.path("base").display()),
+            directory: "/srv/service".to_owned(),
+            user: 1000,
+            owner: 1000,
+            entrypoint: vec!["/run".to_owned()],
+            environment: BTreeMap::new(),
+            exclude: Vec::new(),
+            dependencies: None,
+        };
+        let request = Request {
+            service: "service",
+            source: &self.path("source"),
+            build: &recipe,
+            rules: None,
+        };
+        self.builder.image(request, &silent).await.unwrap()
+    }
+
+    /// Delivers by a way to the node, and looks whether the node has unpacked just that.
+    async fn delivered(&self, content: &str, way: Arc<dyn ImageDelivery>) -> (How, usize) {
+        let built = self.built(content).await;
+        let delivery = Delivery::new(vec![way]);
+        let delivered = delivery.deliver(&self.builder, &built, &silent).await;
+        let delivered = delivered.unwrap().remove(0);
+        assert!(self.node.has(&built).await.unwrap());
+        for (path, expected) in [
+            ("srv/service/server.js", Some(content)),
+            ("etc/one", None),
+            ("etc/two", Some("2")),
+            ("etc/three", Some("3")),
+        ] {
+            let found = self.unpacked(&built, path).await;
+            assert_eq!(found.as_deref(), expected, "{path}");
+        }
+        (delivered.how, delivered.layers)
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Option<String> {
+        let words = self.words.iter().map(String::as_str);
+        let command = Command::new(words.chain(arguments.iter().copied()));
+        let output = ProcessRunner::new()
+            .run(&command, &ignore_lines)
+            .await
+            .unwrap();
+        (output.code == Some(0)).then(|| output.text())
+    }
+
+    /// A file of an image, as the node has unpacked it.
+    async fn unpacked(&self, built: &Built, path: &str) -> Option<String> {
+        // containerd 2.4 keeps a place that was mounted upon in mind: each has its own.
+        let place = self.path(&format!(
+            "seen-{}",
+            self.seen.fetch_add(1, Ordering::Relaxed)
+        ));
+        let name = built.reference();
+        match self.kind {
+            Kind::Containerd => {
+                std::fs::create_dir_all(&place).unwrap();
+                let at = place.to_str().unwrap();
+                let mounted = self
+                    .run(&["-n", "k8s.io", "images", "mount", name, at])
+                    .await;
+                assert!(mounted.is_some(), "{name} can't be mounted");
+                let found = std::fs::read_to_string(place.join(path)).ok();
+                self.run(&["-n", "k8s.io", "images", "unmount", "--rm", at])
+                    .await
+                    .unwrap();
+                found
+            }
+            Kind::Docker => {
+                let create = ["create", "--network", "none", "--name", "seen", name];
+                self.run(&create).await.unwrap();
+                let from = format!("seen:/{path}");
+                let copied = self.run(&["cp", &from, place.to_str().unwrap()]).await;
+                self.run(&["rm", "seen"]).await.unwrap();
+                copied.map(|_| std::fs::read_to_string(&place).unwrap())
+            }
+        }
+    }
+
+    /// Removes all images, and with them what they were unpacked to.
+    async fn remove_all(&self) {
+        let (list, remove): (&[&str], &[&str]) = match self.kind {
+            Kind::Containerd => (
+                &["-n", "k8s.io", "images", "ls", "-q"],
+                &["-n", "k8s.io", "images", "rm", "--sync"],
+            ),
+            Kind::Docker => (
+                &["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"],
+                &["image", "rm"],
+            ),
+        };
+        let listed = self.run(list).await.unwrap();
+        let names: Vec<&str> = listed.lines().collect();
+        self.run(&[remove, &names].concat()).await.unwrap();
+        let known = self.node.known().await.unwrap();
+        assert!(known.unwrap_or_default().is_empty());
+    }
+}
+
+/// A node whose garbage collection comes between the question and the import: it says once that it knows layers which it then lacks.
+#[derive(Debug)]
+struct Forgetful {
+    node: Arc<dyn ImageDelivery>,
+    said: BTreeSet<String>,
+    asked: AtomicBool,
+}
+
+#[async_trait]
+impl ImageDelivery for Forgetful {
+    fn describe(&self) -> String {
+        self.node.describe()
+    }
+
+    async fn has(&self, built: &Built) -> Result<bool, DeliveryError> {
+        self.node.has(built).await
+    }
+
+    async fn known(&self) -> Result<Option<BTreeSet<String>>, DeliveryError> {
+        self.asked.store(true, Ordering::Relaxed);
+        Ok(Some(self.said.clone()))
+    }
+
+    async fn import(&self, archive: &Path, built: &Built) -> Result<(), DeliveryError> {
+        self.node.import(archive, built).await
+    }
+
+    async fn forget(&self, built: &Built) -> Result<(), DeliveryError> {
+        self.node.forget(built).await
+    }
+
+    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn a_real_node_takes_whole_images_differences_and_what_it_lost() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the script says where the node is"
+    )]
+    let place =
+        std::env::var("MWCTL_TEST_NODE").expect("tests/compat/delivery/run starts the nodes");
+    let stage = Stage::new(&place);
+    let node = || stage.node.clone();
+    assert_eq!(stage.delivered("first", node()).await, (How::Full, 3));
+    assert_eq!(stage.delivered("first", node()).await, (How::Present, 0));
+    assert_eq!(stage.delivered("second", node()).await, (How::Delta, 1));
+    assert_eq!(stage.delivered("first", node()).await, (How::Present, 0));
+
+    // What was unpacked is enough: the archives may be thrown away, as kind's and minikube's nodes do.
+    if stage.kind == Kind::Containerd {
+        let base = stage.built("second").await.image;
+        for layer in &base.layers[..2] {
+            stage
+                .run(&["-n", "k8s.io", "content", "rm", &layer.digest])
+                .await
+                .unwrap();
+        }
+        assert_eq!(stage.delivered("third", node()).await, (How::Delta, 1));
+    }
+
+    // All is gone, and the node says so.
+    stage.remove_all().await;
+    assert_eq!(stage.delivered("fourth", node()).await, (How::Full, 3));
+
+    // All is gone, and the node said otherwise a moment ago.
+    let said = chain(&stage.built("fourth").await.image.diff_ids);
+    stage.remove_all().await;
+    let forgetful = Arc::new(Forgetful {
+        node: node(),
+        said: said.into_iter().collect(),
+        asked: AtomicBool::new(false),
+    });
+    assert_eq!(
+        stage.delivered("fifth", forgetful.clone()).await,
+        (How::Full, 3)
+    );
+    assert!(forgetful.asked.load(Ordering::Relaxed));
+}
