@@ -42,6 +42,11 @@ fn of(service: &Service) -> Result<Vec<String>, BuildError> {
     let Some(file) = &build.file else {
         return Ok(vec![build.base.clone()]);
     };
+    if file.engine.is_some() {
+        // Much of it may be understood by its engine alone; the names of images can be seen.
+        let images = file::images(source, file);
+        return images.map_err(|source| of_file(service, source));
+    }
     let plan = file::read(source, file).map_err(|source| of_file(service, source))?;
     Ok(plan.images().into_iter().map(str::to_owned).collect())
 }

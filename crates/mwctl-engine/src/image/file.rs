@@ -137,15 +137,29 @@ impl FileError {
 
 /// Reads a service's own file: what building it means.
 pub(crate) fn read(source: &Path, file: &BuildFile) -> Result<Plan, FileError> {
+    let (path, text) = text(source, file)?;
+    let variant = file.variant.as_deref();
+    let read = recipe::read(&path, &text, variant, &file.arguments);
+    let recipe = read.map_err(|problems| FileError::Problems { path, problems })?;
+    Ok(recipe.plan)
+}
+
+/// The images that a service's own file names, as far as they can be seen without understanding all of it.
+pub(crate) fn images(source: &Path, file: &BuildFile) -> Result<Vec<String>, FileError> {
+    let (path, text) = text(source, file)?;
+    let variant = file.variant.as_deref();
+    let outline = recipe::outline(&path, &text, variant, &file.arguments);
+    Ok(outline.images.into_iter().collect())
+}
+
+/// A service's own file, and what it says.
+pub(super) fn text(source: &Path, file: &BuildFile) -> Result<(PathBuf, String), FileError> {
     let path = source.join(&file.path);
     let text = std::fs::read_to_string(&path).map_err(|source| FileError::Read {
         path: path.clone(),
         source,
     })?;
-    let variant = file.variant.as_deref();
-    let read = recipe::read(&path, &text, variant, &file.arguments);
-    let recipe = read.map_err(|problems| FileError::Problems { path, problems })?;
-    Ok(recipe.plan)
+    Ok((path, text))
 }
 
 impl Machine {

@@ -209,11 +209,7 @@ impl Machine {
         engine: Engine,
     ) -> Result<Planned, FileError> {
         Self::check_architecture(builder)?;
-        let path = source.join(&file.path);
-        let text = std::fs::read_to_string(&path).map_err(|source| FileError::Read {
-            path: path.clone(),
-            source,
-        })?;
+        let (path, text) = super::file::text(source, file)?;
         // Programs run elsewhere than this one.
         let absolute = |path: &Path| {
             std::path::absolute(path).map_err(|source| FileError::Read {
