@@ -88,7 +88,8 @@ impl Groups {
     ) -> io::Result<(Group, Vec<OwnedFd>)> {
         let gone = self.gone.read().unwrap_or_else(PoisonError::into_inner);
         if *gone {
-            return Err(io::Error::other("all containers have ended"));
+            // The kind tells it from a group that can't be made.
+            return Err(io::ErrorKind::BrokenPipe.into());
         }
         let mut group = Group {
             folders: Vec::new(),

@@ -193,7 +193,11 @@ impl Runtime {
             limits,
         } = container;
         let mut files = Files::default();
-        let (group, doors) = self.0.groups.make(&name, &limits).map_err(Error::Limits)?;
+        let made = self.0.groups.make(&name, &limits);
+        let (group, doors) = made.map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Error::Gone,
+            _ => Error::Limits(error),
+        })?;
         let mounts = self.0.groups.seen_by(&group, mounts);
         let describe = || -> io::Result<Task> {
             Ok(Task::Start(Box::new(mwctl_zygote::protocol::Container {
