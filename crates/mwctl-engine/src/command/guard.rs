@@ -55,11 +55,18 @@ impl Guard {
         }
     }
 
-    fn tell(&self, sign: char, group: Pid) {
+    /// Starts the shell where it doesn't run yet. Called before a program is started, so that as little time as can be passes in which
+    /// nobody would end it.
+    pub(super) fn ready(&self) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::NotYet) {
             *state = start();
         }
+    }
+
+    fn tell(&self, sign: char, group: Pid) {
+        self.ready();
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let State::Watching { told, .. } = &mut *state {
             // A shell that somebody ended watches no more: programs are run all the same.
             let _ended = writeln!(told, "{sign} {}", group.as_raw_nonzero());

@@ -99,6 +99,7 @@ impl CommandRunner for ProcessRunner {
             source,
         };
         let mut process = self.prepare(command).map_err(failed)?;
+        self.guard.ready();
         let mut child = process.spawn().map_err(|source| {
             // A missing working directory gives the same error as a missing program.
             let directory = command.directory.as_ref();
