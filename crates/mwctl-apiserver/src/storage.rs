@@ -60,7 +60,8 @@ impl Default for Retention {
     fn default() -> Self {
         Self {
             events: 4096,
-            bytes: 16 << 20,
+            // As values they take six times as much.
+            bytes: 4 << 20,
         }
     }
 }
