@@ -2,14 +2,14 @@
 //!
 //! The two messages have one field each, so that they are written and read here.
 
-use std::pin::pin;
-
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, TE, USER_AGENT};
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::hooks::carried;
 
 /// How much of an answer is read at most.
 const READ: usize = 64 * 1024;
@@ -51,16 +51,7 @@ pub(crate) async fn check(
             &read.to_bytes(),
         )
     };
-    let (mut asked, mut connection) = (pin!(asked), pin!(connection));
-    let mut open = true;
-    loop {
-        tokio::select! {
-            biased;
-            answer = &mut asked => return answer,
-            // How it ended is part of the answer.
-            _ = &mut connection, if open => open = false,
-        }
-    }
+    carried(asked, connection).await
 }
 
 /// `HealthCheckRequest`, whose field 1 is the service's name.

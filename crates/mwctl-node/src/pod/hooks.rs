@@ -176,6 +176,11 @@ async fn ask(
             ))
         }
     };
+    carried(asked, connection).await
+}
+
+/// The answer to what is asked over a connection, which is carried meanwhile.
+pub(super) async fn carried<T>(asked: impl Future<Output = T>, connection: impl Future) -> T {
     let (mut asked, mut connection) = (pin!(asked), pin!(connection));
     let mut open = true;
     loop {
