@@ -232,11 +232,7 @@ impl Machine {
         planned: &Planned,
         runs: &str,
     ) -> Result<Option<Planned>, FileError> {
-        let same = builder.foundation(runs).as_deref() == Some(planned.foundation.as_str());
-        if !same {
-            return Ok(None);
-        }
-        let built = self.built(builder, runs).await?;
+        let built = self.same(builder, &planned.foundation, runs).await?;
         Ok(built.map(|built| Planned {
             reference: runs.to_owned(),
             built: Some(built),
@@ -286,11 +282,35 @@ impl Machine {
         };
         let (done, ()) = tokio::join!(make, listen);
         done.map_err(FileError::Build)?;
+        self.finished(builder, &planned.reference, &planned.foundation)
+            .await
+    }
+
+    /// The image that a container `runs`, if it stands on the same foundation.
+    pub(super) async fn same(
+        &self,
+        builder: &Builder,
+        foundation: &str,
+        runs: &str,
+    ) -> Result<Option<Built>, FileError> {
+        if builder.foundation(runs).as_deref() != Some(foundation) {
+            return Ok(None);
+        }
+        self.built(builder, runs).await
+    }
+
+    /// An image that was built just now, whose foundation is written down.
+    pub(super) async fn finished(
+        &self,
+        builder: &Builder,
+        reference: &str,
+        foundation: &str,
+    ) -> Result<Built, FileError> {
         builder
-            .set_foundation(&planned.reference, &planned.foundation)
+            .set_foundation(reference, foundation)
             .map_err(FileError::Cache)?;
-        let built = self.built(builder, &planned.reference).await?;
-        built.ok_or_else(|| StoreError::NoImage(planned.reference.clone()).into())
+        let built = self.built(builder, reference).await?;
+        built.ok_or_else(|| StoreError::NoImage(reference.to_owned()).into())
     }
 
     /// Brings the bases that aren't in the store into it, from wherever they were found.

@@ -256,10 +256,7 @@ impl Machine {
         planned: &Planned,
         runs: &str,
     ) -> Result<Option<Planned>, FileError> {
-        if builder.foundation(runs).as_deref() != Some(planned.foundation.as_str()) {
-            return Ok(None);
-        }
-        let built = self.built(builder, runs).await?;
+        let built = self.same(builder, &planned.foundation, runs).await?;
         Ok(built.map(|built| Planned {
             reference: runs.to_owned(),
             built: Some(built),
@@ -280,11 +277,8 @@ impl Machine {
         let name = Reference::parse(&planned.reference)?;
         let (cache, runner) = (builder.cache(), builder.runner());
         build(&planned.order, &name, &self.store, cache, runner, report).await?;
-        builder
-            .set_foundation(&planned.reference, &planned.foundation)
-            .map_err(FileError::Cache)?;
-        let built = self.built(builder, &planned.reference).await?;
-        built.ok_or_else(|| StoreError::NoImage(planned.reference.clone()).into())
+        self.finished(builder, &planned.reference, &planned.foundation)
+            .await
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mwctl_image::oci::architecture;
-use mwctl_image::{ImportOptions, Reference, StoreError};
+use mwctl_image::{ImportOptions, Reference};
 
 use super::{Base, BaseError, BaseSource};
 use crate::command::{Command, CommandRunner, ignore_lines};
@@ -137,16 +137,12 @@ impl BaseSource for Bootstrap {
             return Ok(None);
         };
         self.make(suite, name).await?;
-        let own = Reference::parse(&made(suite)).ok();
-        let found = local::with(&self.store, move |store| match own {
-            Some(own) => store.originals(&own),
-            None => Ok(None),
-        });
-        let found = found.await.map_err(|error: StoreError| {
-            BaseError::io(&self.store, std::io::Error::other(error))
-        })?;
-        let base = |found: mwctl_image::Originals| Base::new(name, &found.manifest, &found.config);
-        found.map(base).transpose()
+        let store = LocalStore::new(self.store.clone());
+        let found = store.resolve(&made(suite), nodes).await?;
+        Ok(found.map(|base| Base {
+            reference: name.to_owned(),
+            ..base
+        }))
     }
 
     async fn layer(
