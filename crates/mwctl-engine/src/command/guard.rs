@@ -47,6 +47,7 @@ pub(super) struct Guarded {
 }
 
 impl Guard {
+    /// Kills a group if this process dies. The shell must be [`Self::ready`].
     pub(super) fn watch(&self, group: Pid) -> Guarded {
         self.tell('+', group);
         Guarded {
@@ -65,7 +66,6 @@ impl Guard {
     }
 
     fn tell(&self, sign: char, group: Pid) {
-        self.ready();
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let State::Watching { told, .. } = &mut *state {
             // A shell that somebody ended watches no more: programs are run all the same.

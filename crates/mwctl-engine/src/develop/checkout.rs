@@ -79,9 +79,28 @@ pub struct Walk {
     pub folders: Vec<String>,
 }
 
-/// Walks the folder `start` (relative; empty for the whole checkout) by `rules`.
+/// The paths that a walk over a checkout found, relative to it.
+#[derive(Debug, Default)]
+pub struct Paths {
+    /// Whatever isn't a folder and is included by the rules.
+    pub files: Vec<String>,
+    /// Folders that the rules enter; the root is the empty path.
+    pub folders: Vec<String>,
+}
+
+/// Walks the folder `start` (relative; empty for the whole checkout) by `rules`, and reads what it finds.
 pub fn walk(root: &Path, start: &str, rules: &Rules) -> Result<Walk, ReadCheckout> {
-    let mut found = Walk::default();
+    let Paths { files, folders } = paths(root, start, rules)?;
+    let read = |path: String| Some((path.clone(), read(root, &path)?.node));
+    Ok(Walk {
+        tree: files.into_iter().filter_map(read).collect(),
+        folders,
+    })
+}
+
+/// Walks a folder as [`walk`] does, and reads no file.
+pub fn paths(root: &Path, start: &str, rules: &Rules) -> Result<Paths, ReadCheckout> {
+    let mut found = Paths::default();
     let mut open = vec![start.to_owned()];
     while let Some(folder) = open.pop() {
         let full = root.join(&folder);
@@ -109,10 +128,8 @@ pub fn walk(root: &Path, start: &str, rules: &Rules) -> Result<Walk, ReadCheckou
                 if rules.enters(&path) {
                     open.push(path);
                 }
-            } else if rules.includes(&path)
-                && let Some(content) = read(root, &path)
-            {
-                found.tree.insert(path, content.node);
+            } else if rules.includes(&path) {
+                found.files.push(path);
             }
         }
         found.folders.push(folder);

@@ -131,14 +131,17 @@ fn hidden(root: &Path, develop: &Develop) -> Vec<String> {
     let Ok(rules) = Rules::new(develop, &checkout::ignore_lines(root)) else {
         return Vec::new();
     };
-    let Ok(walk) = checkout::walk(root, "", &rules) else {
+    let Ok(found) = checkout::paths(root, "", &rules) else {
         return Vec::new();
     };
-    let folders = walk.folders.into_iter().map(|path| (path, 0o005));
-    let files = walk.tree.into_keys().map(|path| (path, 0o004));
+    let folders = found.folders.into_iter().map(|path| (path, 0o005));
+    let files = found.files.into_iter().map(|path| (path, 0o004));
     let hidden = |(path, needed): &(String, u32)| {
         let metadata = fs::symlink_metadata(root.join(path)).ok();
-        metadata.is_some_and(|it| !it.is_symlink() && it.permissions().mode() & needed != *needed)
+        metadata.is_some_and(|it| {
+            // Links have no rights of their own.
+            (it.is_file() || it.is_dir()) && it.permissions().mode() & needed != *needed
+        })
     };
     let mut hidden: Vec<String> = folders
         .chain(files)
