@@ -75,19 +75,28 @@ impl Files {
         }));
         self.remove_empty_parents(&removed, &mut records);
         done.applied.failed.append(&mut staging.refused);
-        records.push(Record::Applied {
-            session: session.to_owned(),
-            update,
-        });
-        if let Err(error) = self.manifest.append(records) {
-            let reason = format!("cannot be remembered: {error}");
-            done.applied.failed.push(RefusedPath {
-                path: ".".into(),
-                reason,
-            });
-        }
+        self.remember(session, records, &mut done);
         self.tree.forget_directories();
         done
+    }
+
+    /// Writes down what an update has changed, and that it is over.
+    pub(super) fn remember(
+        &mut self,
+        session: &str,
+        mut records: Vec<Record>,
+        done: &mut Committed,
+    ) {
+        records.push(Record::Applied {
+            session: session.to_owned(),
+            update: done.applied.update,
+        });
+        if let Err(error) = self.manifest.append(records) {
+            done.applied.failed.push(RefusedPath {
+                path: ".".into(),
+                reason: format!("cannot be remembered: {error}"),
+            });
+        }
     }
 
     /// What should be gone: as asked, and what the manifest has but a complete list lacks.

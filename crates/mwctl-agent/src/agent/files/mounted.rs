@@ -5,7 +5,7 @@ use super::Files;
 use super::commit::Committed;
 use super::staging::{Contents, Staging};
 use crate::agent::manifest::Record;
-use crate::protocol::{Entry, RefusedPath};
+use crate::protocol::Entry;
 
 impl Files {
     /// Whether the process has been told of each of these as it is.
@@ -50,16 +50,7 @@ impl Files {
             }
         }
         done.applied.failed.append(&mut staging.refused);
-        records.push(Record::Applied {
-            session: session.to_owned(),
-            update,
-        });
-        if let Err(error) = self.manifest.append(records) {
-            done.applied.failed.push(RefusedPath {
-                path: ".".into(),
-                reason: format!("cannot be remembered: {error}"),
-            });
-        }
+        self.remember(session, records, &mut done);
         done
     }
 }

@@ -109,18 +109,18 @@ impl Files {
         // A list after a complete one, or on top of contents, is a new beginning.
         self.staging.take_if(|staging| staging.listed);
         let tree = self.tree.clone();
-        let mounted = self.mounted;
-        let known = self.known(&entries);
+        let known = self.mounted.then(|| self.known(&entries));
         let staging = self.staging(update);
-        for (entry, known) in entries.into_iter().zip(known) {
+        for (place, entry) in entries.into_iter().enumerate() {
             let Some(path) = staging.parse(&entry.path) else {
                 continue;
             };
             // What cannot be read is asked for, and the commit says what is the matter.
-            let there = if mounted {
-                known
-            } else {
-                matches!(tree.found(&path), Ok(Some(Found::Entry(kind))) if kind == entry.kind)
+            let there = match &known {
+                Some(known) => known[place],
+                None => {
+                    matches!(tree.found(&path), Ok(Some(Found::Entry(kind))) if kind == entry.kind)
+                }
             };
             if !there {
                 staging.missing.insert(entry.path.clone());
