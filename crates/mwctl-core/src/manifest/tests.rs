@@ -218,19 +218,16 @@ fn a_fingerprint_does_not_depend_on_the_stamp() {
     }
 }
 
+fn developed(stack: &Stack, service: &crate::model::Service) -> Vec<Object> {
+    let image = "mwctl.local/mathoid:1";
+    develop_form(stack, service, image, None, &AGENT, "checkout").unwrap()
+}
+
 #[test]
 fn the_develop_form_in_full() {
     let stack = stack();
     let mathoid = &stack.services["mathoid"];
-    let objects = develop_form(
-        &stack,
-        mathoid,
-        "mwctl.local/mathoid:1",
-        None,
-        &AGENT,
-        "checkout",
-    )
-    .unwrap();
+    let objects = developed(&stack, mathoid);
     insta::assert_snapshot!(to_yaml(&objects, Secrets::Hidden).unwrap());
 }
 
@@ -241,15 +238,7 @@ fn the_develop_form_with_a_mounted_checkout_in_full() {
     let mathoid = stack.services.get_mut(&name).unwrap();
     mathoid.develop.as_mut().unwrap().mount = true;
     let mathoid = &stack.services[&name];
-    let objects = develop_form(
-        &stack,
-        mathoid,
-        "mwctl.local/mathoid:1",
-        None,
-        &AGENT,
-        "checkout",
-    )
-    .unwrap();
+    let objects = developed(&stack, mathoid);
     insta::assert_snapshot!(to_yaml(&objects, Secrets::Hidden).unwrap());
     let places = inside(&stack, mathoid, mathoid.develop.as_ref().unwrap());
     let places: Vec<_> = places

@@ -35,12 +35,16 @@ impl Destination {
             of_service(object.value(), named.port).ok_or_else(|| no_port(target, named.port))?;
         let slices = GroupResource::new("discovery.k8s.io", "endpointslices");
         // What is there now is never too old.
-        let page = registry.store().list(&slices, &Query::all()).ok();
+        let here = Query {
+            namespace: Some(&target.namespace),
+            ..Query::all()
+        };
+        let page = registry.store().list(&slices, &here).ok();
         let slices = page
             .iter()
             .flat_map(|page| &page.objects)
             .map(|slice| slice.value());
-        let slices = slices.filter(|slice| belongs(slice, &target.namespace, named.name));
+        let slices = slices.filter(|slice| belongs(slice, named.name));
         for (pod, number) in slices.flat_map(|slice| ready(slice, port)) {
             let pod = registry.core("pods", &target.namespace, pod)?;
             // It may have gone meanwhile.
@@ -110,10 +114,8 @@ fn of_service<'a>(service: &'a Value, port: &str) -> Option<&'a str> {
     Some(found["name"].as_str().unwrap_or_default())
 }
 
-fn belongs(slice: &Value, namespace: &str, service: &str) -> bool {
-    let metadata = &slice["metadata"];
-    metadata["namespace"] == namespace
-        && metadata["labels"]["kubernetes.io/service-name"] == service
+fn belongs(slice: &Value, service: &str) -> bool {
+    slice["metadata"]["labels"]["kubernetes.io/service-name"] == service
 }
 
 /// The pods of a slice that are ready, with the number of the port of that name.
