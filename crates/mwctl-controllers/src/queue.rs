@@ -14,6 +14,10 @@ const FIRST_WAIT: SignedDuration = SignedDuration::from_millis(5);
 /// The longest wait: what a person has put right is noticed within it.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_secs(30);
 
+/// How many keys of one controller are carried out at a time. What happens to the others meanwhile is one change to them: fifty Services
+/// of the same fifty pods are written a few times each, and not once for every step of every pod.
+const AT_ONCE: usize = 10;
+
 /// A controller's name and what it is to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Item {
@@ -26,8 +30,12 @@ pub(crate) struct Item {
 pub(crate) struct Queue {
     due: VecDeque<Item>,
     is_due: HashSet<Item>,
+    /// Those that are due while their controller has enough to do.
+    held: HashMap<&'static str, VecDeque<Item>>,
     later: BTreeSet<(Timestamp, Item)>,
     running: HashSet<Item>,
+    /// How many of each controller are running.
+    busy: HashMap<&'static str, usize>,
     refusals: HashMap<Item, u32>,
 }
 
@@ -52,14 +60,46 @@ impl Queue {
         {
             self.add(item);
         }
-        let item = self.due.pop_front()?;
+        let item = match self.take_held() {
+            Some(item) => item,
+            None => self.take_due()?,
+        };
         self.is_due.remove(&item);
         Some(item)
     }
 
+    /// The item that has waited longest for its controller, if one may begin.
+    fn take_held(&mut self) -> Option<Item> {
+        let busy = &self.busy;
+        (self.held.iter_mut())
+            .filter(|(controller, _)| !is_full(busy, controller))
+            .find_map(|(_, held)| held.pop_front())
+    }
+
+    fn take_due(&mut self) -> Option<Item> {
+        loop {
+            let item = self.due.pop_front()?;
+            if !is_full(&self.busy, item.controller) {
+                return Some(item);
+            }
+            let held = self.held.entry(item.controller).or_default();
+            held.push_back(item);
+        }
+    }
+
     /// The actions of an item are being carried out: it is not handed out before their end.
     pub(crate) fn start(&mut self, item: Item) {
+        *self.busy.entry(item.controller).or_default() += 1;
         self.running.insert(item);
+    }
+
+    /// Its controller has time for one more.
+    fn end(&mut self, item: &Item) -> bool {
+        let was_running = self.running.remove(item);
+        if was_running && let Some(running) = self.busy.get_mut(item.controller) {
+            *running = running.saturating_sub(1);
+        }
+        was_running
     }
 
     /// The actions are done. What has happened meanwhile makes the item due again.
@@ -73,7 +113,7 @@ impl Queue {
         let refusals = self.refusals.entry(item.clone()).or_default();
         let wait = (FIRST_WAIT * 2_i32.pow((*refusals).min(16))).min(LONGEST_WAIT);
         *refusals += 1;
-        self.running.remove(item);
+        self.end(item);
         self.is_due.remove(item);
         self.add_at(
             now.saturating_add(wait).unwrap_or(Timestamp::MAX),
@@ -82,7 +122,7 @@ impl Queue {
     }
 
     fn release(&mut self, item: &Item) {
-        if self.running.remove(item) && self.is_due.contains(item) {
+        if self.end(item) && self.is_due.contains(item) {
             self.due.push_back(item.clone());
         }
     }
@@ -91,6 +131,10 @@ impl Queue {
     pub(crate) fn next_time(&self) -> Option<Timestamp> {
         self.later.first().map(|(time, _)| *time)
     }
+}
+
+fn is_full(busy: &HashMap<&'static str, usize>, controller: &'static str) -> bool {
+    (busy.get(controller)).is_some_and(|running| *running >= AT_ONCE)
 }
 
 #[cfg(test)]
@@ -136,6 +180,36 @@ mod tests {
             assert_eq!(queue.take(next), Some(item("a")));
         }
         assert_eq!(waits, [5, 10, 20]);
+    }
+
+    #[test]
+    fn a_controller_is_given_a_few_items_at_a_time_and_all_of_them_in_the_end() {
+        let mut queue = Queue::default();
+        let now = Timestamp::UNIX_EPOCH;
+        let all: Vec<Item> = (0..3 * AT_ONCE).map(|n| item(&n.to_string())).collect();
+        for item in &all {
+            queue.add(item.clone());
+        }
+        let mut taken = Vec::new();
+        while let Some(item) = queue.take(now) {
+            queue.start(item.clone());
+            taken.push(item);
+        }
+        assert_eq!(taken.len(), AT_ONCE);
+        let other = Item {
+            controller: "other",
+            key: Key::cluster("a"),
+        };
+        queue.add(other.clone());
+        assert_eq!(queue.take(now), Some(other));
+        for item in taken.clone() {
+            queue.finish(&item);
+        }
+        // These need nothing done, so that none of them ends.
+        while let Some(item) = queue.take(now) {
+            taken.push(item);
+        }
+        assert_eq!(taken, all);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, SelectAll, StreamExt};
 use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::jiff::Timestamp;
@@ -27,6 +27,9 @@ const IDLE: Duration = Duration::from_hours(1);
 
 /// How soon the kinds are asked for again after a change among the custom ones: the server lists a new one when it is established.
 const DISCOVERY_WAIT: Duration = Duration::from_millis(20);
+
+/// How much of what is there already is taken in before anything is decided: what comes without an end can't put decisions off for ever.
+const AT_A_TURN: usize = 256;
 
 /// How often in a row.
 const DISCOVERY_TRIES: u32 = 5;
@@ -88,6 +91,20 @@ impl Run {
                 Some(finished) = self.requests.next() => self.finish(finished),
                 Some(sighting) = self.watches.next() => self.learn(sighting),
                 () = tokio::time::sleep(rest) => {}
+            }
+            self.take_in();
+        }
+    }
+
+    /// Takes in what is there already: fifty pods that became ready at once are one reason to write a Service's slices.
+    fn take_in(&mut self) {
+        for _ in 0..AT_A_TURN {
+            if let Some(Some(finished)) = self.requests.next().now_or_never() {
+                self.finish(finished);
+            } else if let Some(Some(sighting)) = self.watches.next().now_or_never() {
+                self.learn(sighting);
+            } else {
+                return;
             }
         }
     }
