@@ -251,6 +251,7 @@ impl Network {
         let number = conductor::number(&self.config, address);
         let (gateway, inside) = (self.config.node(), self.inside.clone());
         let prepare = move |namespace: BorrowedFd<'_>| {
+            links::prepare_namespace();
             let handle = namespace.try_clone_to_owned()?;
             inside.run_blocking(move |inside| inside.attach(number, address, handle.as_fd()))?;
             links::prepare_pod(address, gateway)
