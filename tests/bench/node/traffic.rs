@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use mwctl_tests::cluster::{PATIENCE, command};
 use mwctl_tests::performance::Samples;
 
-/// Makes a copy of this program take part: `serve ECHO SINK` or `ask ADDRESS ECHO SINK`.
+/// Makes a copy of this program take part: `serve ECHO SINK`, `ask ADDRESS ECHO SINK`, `spin`.
 pub(crate) const PART: &str = "--traffic";
 
 /// The ports in pods: of what answers, and of what only takes.
@@ -32,8 +32,22 @@ pub(crate) struct Traffic {
     pub(crate) throughput: f64,
 }
 
+/// Keeps every processor from sleeping, by work that gives way to all other: how long an idle processor takes to wake, which on a virtual
+/// machine is longer than any network, isn't the network's.
+fn awake() -> Vec<Part> {
+    let spin = |_| {
+        let mut program = command("chrt");
+        program.args(["--idle", "0"]).arg(own());
+        start(program, &["spin"]).0
+    };
+    (0..mwctl_tests::performance::processors())
+        .map(spin)
+        .collect()
+}
+
 /// On this machine's loopback.
 pub(crate) fn loopback() -> Traffic {
+    let _awake = awake();
     let (_server, ports) = serve(here(), [0, 0]);
     ask(here(), &Ipv4Addr::LOCALHOST.to_string(), ports)
 }
@@ -44,6 +58,7 @@ pub(crate) fn between<const N: usize>(
     client: u32,
     addresses: [String; N],
 ) -> [Traffic; N] {
+    let _awake = awake();
     let (_server, ports) = serve(inside(server), PORTS);
     addresses.map(|address| ask(inside(client), &address, ports))
 }
@@ -78,7 +93,7 @@ impl Drop for Part {
 
 fn start(mut program: Command, words: &[&str]) -> (Part, BufReader<ChildStdout>) {
     program.arg(PART).args(words).stdout(Stdio::piped());
-    let mut child = program.spawn().expect("`nsenter` of util-linux");
+    let mut child = program.spawn().expect("`nsenter` and `chrt` of util-linux");
     let stdout = child.stdout.take().expect("it is piped");
     (Part(child), BufReader::new(stdout))
 }
@@ -131,6 +146,9 @@ pub(crate) fn take_part(words: &[String]) {
             std::thread::spawn(move || each(&sinks, sink));
             each(&echoes, echo);
         }
+        "spin" => loop {
+            std::hint::spin_loop();
+        },
         "ask" => {
             let address: IpAddr = words[1].parse().expect("an address");
             echoes(SocketAddr::new(address, port(2)));
