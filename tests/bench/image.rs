@@ -1,0 +1,98 @@
+//! What images cost to build and to bring into a cluster, beside `BuildKit` and buildah in the same run.
+//!
+//! `tests/bench/run image` starts a bed and this, which prints what it found and writes it to its section of
+//! `docs/reference/performance.md`. It judges nothing: the gate is a reader. Root is needed, since the other builders mount.
+
+#[path = "image/builders.rs"]
+mod builders;
+#[path = "image/delivery.rs"]
+mod delivery;
+#[path = "image/place.rs"]
+mod place;
+#[path = "image/report.rs"]
+mod report;
+
+use builders::{Buildah, Builder, Buildkit, Mwctl};
+use mwctl_tests::performance::Samples;
+use place::{Place, timed};
+use report::{Built, Report};
+
+/// So often from nothing, and so often after an edit or none.
+const COLD: usize = 3;
+const ROUNDS: usize = 20;
+
+fn main() {
+    let place = Place::new();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let delivery = runtime.block_on(delivery::measure(&place));
+    let mwctl = Mwctl::new(&place, "built");
+    let ours = measure(&place, &mwctl);
+    let report = Report {
+        ours,
+        buildkit: measure(&place, &Buildkit::new(&place)),
+        buildah: measure(&place, &Buildah::new(&place)),
+        delivery,
+        answers: answers(&place),
+        own_start: own_start(&place),
+        packing: place.packing(),
+        fifty: fifty(&place),
+    };
+    if std::env::args().any(|word| word == "--alone") {
+        report.show();
+    } else {
+        report.write();
+    }
+}
+
+/// From nothing, with nothing changed, and after each of some edits.
+fn measure(place: &Place, builder: &dyn Builder) -> Built {
+    let mut built = Built::default();
+    for _ in 0..COLD {
+        builder.forget();
+        built.cold.take(timed(|| builder.build()));
+    }
+    for _ in 0..ROUNDS {
+        built.unchanged.take(timed(|| builder.build()));
+    }
+    for _ in 0..ROUNDS {
+        place.edit();
+        built.edited.take(timed(|| builder.build()));
+    }
+    built
+}
+
+/// An edit → `mwctl up` → the new container answers, on the embedded node.
+fn answers(place: &Place) -> Samples {
+    let mut samples = Samples::default();
+    let deployed = place.up();
+    for _ in 0..ROUNDS {
+        let said = place.edit();
+        let start = std::time::Instant::now();
+        let up = place.begin_up();
+        deployed.says(&said);
+        samples.take(start.elapsed());
+        up.end();
+    }
+    samples
+}
+
+/// The service's program, started by hand → it answers.
+fn own_start(place: &Place) -> Samples {
+    let mut samples = Samples::default();
+    for _ in 0..ROUNDS {
+        samples.take(place.own_start());
+    }
+    samples
+}
+
+/// What a store has of a service, and of fifty versions of it, in bytes on the disk.
+fn fifty(place: &Place) -> (u64, u64) {
+    let mwctl = Mwctl::new(place, "fifty");
+    mwctl.build();
+    let one = mwctl.stored();
+    for version in 1..50 {
+        place.edit();
+        mwctl.build_as(&format!("mwctl.local/echo:{version}"));
+    }
+    (one, mwctl.stored())
+}
