@@ -54,14 +54,17 @@ pub struct Retention {
     pub events: usize,
     /// The most bytes of JSON in them.
     pub bytes: usize,
+    /// How many of the latest are there as values, too, for those who watch and are a little late.
+    pub fresh: usize,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         Self {
             events: 4096,
-            // As values they take six times as much.
             bytes: 4 << 20,
+            // Values take six times as much as JSON.
+            fresh: 64,
         }
     }
 }

@@ -78,6 +78,10 @@ impl Collection {
         let revision = event.revision();
         self.log_bytes += event.object().json().len();
         self.log.push_back(Arc::new(event));
+        let fresh = self.log.len().checked_sub(retention.fresh + 1);
+        if let Some(event) = fresh.and_then(|at| self.log.get_mut(at)) {
+            *event = Arc::new(event.as_json());
+        }
         while self.log.len() > retention.events || self.log_bytes > retention.bytes {
             let Some(forgotten) = self.log.pop_front() else {
                 break;

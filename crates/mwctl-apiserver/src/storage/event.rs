@@ -48,6 +48,23 @@ impl Event {
         }
     }
 
+    /// The same, as JSON alone: what somebody looks into is read again.
+    pub(super) fn as_json(&self) -> Self {
+        let told = Arc::new(self.told.as_json());
+        let is_told = |object: &Arc<Object>| Arc::ptr_eq(object, &self.told);
+        let of = |object: &Option<Arc<Object>>| {
+            (object.as_ref()).map(|object| match is_told(object) {
+                true => told.clone(),
+                false => Arc::new(object.as_json()),
+            })
+        };
+        Self {
+            before: of(&self.before),
+            after: of(&self.after),
+            told: told.clone(),
+        }
+    }
+
     /// The revision of the change.
     pub fn revision(&self) -> u64 {
         self.told.revision()

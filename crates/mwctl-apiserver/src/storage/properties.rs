@@ -73,7 +73,7 @@ proptest! {
     #[test]
     fn lists_pages_and_watches_agree_with_a_model_that_forgets_nothing(steps in prop::collection::vec(step(), 1..60)) {
         let things = GroupResource::new("", "things");
-        let store = Store::keeping(Retention { events: KEPT, bytes: usize::MAX });
+        let store = Store::keeping(Retention { events: KEPT, bytes: usize::MAX, fresh: 2 });
         let mut now = BTreeMap::new();
         let mut history = History::from([(0, now.clone())]);
         let mut watcher = store.watch(&things, 0);
@@ -161,6 +161,7 @@ fn a_watcher_that_lags_behind_the_log_is_told_so() {
     let store = Store::keeping(Retention {
         events: 2,
         bytes: usize::MAX,
+        fresh: 2,
     });
     let mut watcher = store.watch(&things, 0);
     for number in 0..4 {
@@ -185,6 +186,7 @@ fn large_objects_are_forgotten_sooner() {
     let store = Store::keeping(Retention {
         events: 100,
         bytes: 10,
+        fresh: 2,
     });
     store.create(&things, key(0), object(0, 0)).unwrap();
     assert!(store.watch(&things, 0).poll().is_err());
