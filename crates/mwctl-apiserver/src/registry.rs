@@ -10,6 +10,7 @@ mod definitions;
 mod delete;
 mod enrich;
 mod eviction;
+mod expiry;
 mod furnish;
 mod list;
 mod metadata;
@@ -53,6 +54,7 @@ pub struct Registry {
     allocations: services::Allocations,
     turn: quotas::Turn,
     definitions: definitions::CurrentDefinitions,
+    looked: expiry::Looked,
 }
 
 /// A resource together with the facts that describe its objects.
@@ -92,6 +94,7 @@ impl Registry {
             allocations: services::Allocations::default(),
             turn: quotas::Turn::default(),
             definitions: definitions::CurrentDefinitions::default(),
+            looked: expiry::Looked::default(),
         };
         registry.bootstrap()?;
         Ok(registry)

@@ -54,7 +54,8 @@ pub struct Retention {
     pub events: usize,
     /// The most bytes of JSON in them.
     pub bytes: usize,
-    /// How many of the latest are there as values, too, for those who watch and are a little late.
+    /// How many of the latest are there as values, too, for those who watch and are a little late. An object that hasn't changed since is
+    /// read from its JSON once somebody looks into it.
     pub fresh: usize,
 }
 

@@ -11,6 +11,7 @@ use crate::schema::Gvk;
 use crate::status::{Cause, Status};
 use crate::storage::{Object, Refused};
 use crate::validation;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -218,6 +219,7 @@ impl Registry {
         })?;
         if !options.dry_run {
             self.recount(&named, options.user.as_ref());
+            self.expire(&named, Timestamp::now());
         }
         Ok(Answer {
             object,

@@ -78,10 +78,7 @@ impl Collection {
         let revision = event.revision();
         self.log_bytes += event.object().json().len();
         self.log.push_back(Arc::new(event));
-        let fresh = self.log.len().checked_sub(retention.fresh + 1);
-        if let Some(event) = fresh.and_then(|at| self.log.get_mut(at)) {
-            *event = Arc::new(event.as_json());
-        }
+        self.settle(retention.fresh);
         while self.log.len() > retention.events || self.log_bytes > retention.bytes {
             let Some(forgotten) = self.log.pop_front() else {
                 break;
@@ -90,6 +87,23 @@ impl Collection {
             self.oldest = forgotten.revision();
         }
         self.latest.send_replace(revision);
+    }
+
+    /// Makes JSON alone of the latest change that is no longer fresh, and of its object, if that is still what it became then.
+    fn settle(&mut self, fresh: usize) {
+        let at = self.log.len().checked_sub(fresh + 1);
+        let Some(event) = at.and_then(|at| self.log.get_mut(at)) else {
+            return;
+        };
+        let settled = event.as_json();
+        if let (Some(was), Some(object)) = (event.after(), settled.after()) {
+            let key = Key::new(was.namespace(), was.name());
+            let is_present = |present: &Arc<Object>| Arc::ptr_eq(present, was);
+            if self.objects.get(&key).is_some_and(is_present) {
+                self.objects.insert_mut(key, object.clone());
+            }
+        }
+        *event = Arc::new(settled);
     }
 
     pub(super) fn latest(&self) -> u64 {
