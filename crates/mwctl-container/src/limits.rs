@@ -113,10 +113,7 @@ impl Groups {
                     })?,
                 }
             }
-            let door = OpenOptions::new()
-                .write(true)
-                .open(folder.join("cgroup.procs"))?;
-            doors.push(door.into());
+            doors.push(door(&folder)?);
         }
         Ok((group, doors))
     }
@@ -188,14 +185,21 @@ impl Group {
 
     /// The files through which a further process enters.
     pub(crate) fn doors(&self) -> io::Result<Vec<OwnedFd>> {
-        let open = |folder: &PathBuf| -> io::Result<OwnedFd> {
-            Ok(OpenOptions::new()
-                .write(true)
-                .open(folder.join("cgroup.procs"))?
-                .into())
-        };
-        self.folders.iter().map(open).collect()
+        self.folders.iter().map(|folder| door(folder)).collect()
     }
+}
+
+/// The file through which a process of one thread enters a group.
+///
+/// Version 1 has one for threads. Through the one for processes the kernel first waits until no processor is in the middle of a fork
+/// or an exit, which takes longer than all the rest of a container's beginning; version 2 lets a thread not leave its process.
+fn door(folder: &Path) -> io::Result<OwnedFd> {
+    let open = |name| OpenOptions::new().write(true).open(folder.join(name));
+    let file = match open("tasks") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => open("cgroup.procs"),
+        opened => opened,
+    };
+    Ok(file?.into())
 }
 
 impl Drop for Group {
