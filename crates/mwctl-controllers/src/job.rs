@@ -1,19 +1,23 @@
 //! Jobs: pods until enough have succeeded or too many have failed, each counted exactly once.
 //!
 //! A pod carries a finalizer until its end is in the Job's status: first it is noted as uncounted, then its finalizer goes, then it is
-//! counted. Whatever is interrupted between is taken up again. Not carried out: limits per index, failure and success policies.
+//! counted. Whatever is interrupted between is taken up again.
 
 mod completion;
+mod failures;
 mod indexes;
 mod pods_of;
 mod status;
+mod tally;
 
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use self::completion::{Verdict, finished};
+use self::tally::Tally;
 use crate::action::{Action, Propagation, Target};
 use crate::claim::{claim, selector};
 use crate::controller::{Context, Controller};
@@ -24,6 +28,9 @@ pub(crate) const NAME: &str = "job-controller";
 
 /// What keeps a pod until it is counted.
 const TRACKING: &str = "batch.kubernetes.io/job-tracking";
+
+/// How a Job's `managedBy` calls this controller.
+const OURS: &str = "kubernetes.io/job-controller";
 
 /// The controller.
 pub(crate) static CONTROLLER: Controller = Controller {
@@ -66,6 +73,28 @@ impl Work<'_> {
     fn is_suspended(&self) -> bool {
         self.spec.suspend == Some(true)
     }
+
+    /// How often each index may fail, where that is limited.
+    fn limit_per_index(&self) -> Option<i32> {
+        (self.spec.backoff_limit_per_index).filter(|_| self.is_indexed())
+    }
+
+    /// Whether a pod that goes is replaced only when it has ended.
+    fn replaces_only_failed(&self) -> bool {
+        self.spec.pod_replacement_policy.as_deref() == Some("Failed")
+            || self.spec.pod_failure_policy.is_some()
+    }
+
+    /// The index of a pod.
+    fn index(&self, pod: &Pod) -> Option<i32> {
+        indexes::of(pod, self.spec.completions.unwrap_or_default())
+    }
+
+    /// A set of indexes of a status.
+    fn indexes(&self, text: Option<&str>) -> BTreeSet<i32> {
+        let completions = self.spec.completions.unwrap_or_default();
+        indexes::parse(text.unwrap_or_default(), completions)
+    }
 }
 
 fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
@@ -77,6 +106,9 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
     };
     if let Some(end) = finished(job) {
         return after_the_end(context, job, spec, end);
+    }
+    if (spec.managed_by.as_ref()).is_some_and(|controller| controller != OURS) {
+        return Vec::new();
     }
     let Some(selector) = spec.selector.as_ref().and_then(selector) else {
         return Vec::new();
@@ -98,7 +130,8 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
         pods: claim.ours,
         now: context.now,
     };
-    let status = status::compute(&work);
+    let tally = Tally::of(&work);
+    let status = status::compute(&work, &tally);
     let mut actions = release_strays(context, key);
     if job.status.as_ref() != Some(&status.status) {
         let mut job = job.clone();
@@ -106,22 +139,18 @@ fn reconcile(context: &Context<'_>, key: &Key) -> Vec<Action> {
         actions.push(Action::UpdateStatus(job.into()));
         actions.extend(status.notes.into_iter().map(Action::Record));
     }
-    actions.extend(pods_of::release(&work));
+    actions.extend(pods_of::release(&work, &tally));
     match status.verdict {
         Verdict::Over => actions.extend(pods_of::delete_active(&work)),
+        Verdict::Rests => actions.extend(pods_of::dismiss_active(&work)),
         Verdict::Goes => {
             // What is done about pods is decided on counts that the server has confirmed.
             if actions.is_empty() {
-                actions.extend(pods_of::resize(&work));
+                actions.extend(pods_of::resize(&work, &tally));
             }
         }
     }
-    actions.extend(
-        status
-            .wake_at
-            .filter(|time| *time > context.now)
-            .map(Action::WakeAt),
-    );
+    actions.extend(status.wake_at.map(Action::WakeAt));
     actions
 }
 

@@ -7,84 +7,104 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+use super::failures::{self, Handling};
+use super::tally::Tally;
 use super::{Work, indexes};
 use crate::pods;
 
-/// The reason of a Job that its policy for success has ended.
-const POLICY: &str = "SuccessPolicy";
-/// What its message says before the place of the rule.
-const MATCHED: &str = "Matched rules at index ";
-
-/// Whether more pods are wanted.
+/// What is done about the pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The Job goes on.
+    /// There shall be as many as are wanted.
     Goes,
+    /// The Job is suspended: none shall be there, and those that go haven't failed.
+    Rests,
     /// It is decided; only the ends of its pods are waited for.
     Over,
 }
 
 /// Why a Job ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum Reason {
     Completed,
-    /// By the rule of `successPolicy` at this place.
-    Policy(usize),
+    /// A rule of `successPolicy` is met.
+    SuccessPolicy,
+    /// A rule of `podFailurePolicy` is met.
+    FailurePolicy,
     TooManyFailures,
     TooLate,
+    TooManyIndexes,
+    /// All indexes are done, and some of them have failed.
+    FailedIndexes,
+}
+
+impl Reason {
+    const ALL: [Self; 7] = [
+        Self::Completed,
+        Self::SuccessPolicy,
+        Self::FailurePolicy,
+        Self::TooManyFailures,
+        Self::TooLate,
+        Self::TooManyIndexes,
+        Self::FailedIndexes,
+    ];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "CompletionsReached",
+            Self::SuccessPolicy => "SuccessPolicy",
+            Self::FailurePolicy => "PodFailurePolicy",
+            Self::TooManyFailures => "BackoffLimitExceeded",
+            Self::TooLate => "DeadlineExceeded",
+            Self::TooManyIndexes => "MaxFailedIndexesExceeded",
+            Self::FailedIndexes => "FailedIndexes",
+        }
+    }
+
+    fn is_success(self) -> bool {
+        matches!(self, Self::Completed | Self::SuccessPolicy)
+    }
+}
+
+/// The end of a Job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) reason: Reason,
+    pub(super) message: String,
 }
 
 impl End {
+    fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+
     /// The condition that says it is decided, and the one that says it is over.
-    pub(super) fn conditions(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Completed | Self::Policy(_) => ("SuccessCriteriaMet", "Complete"),
-            Self::TooManyFailures | Self::TooLate => ("FailureTarget", "Failed"),
+    pub(super) fn conditions(&self) -> (&'static str, &'static str) {
+        if self.is_success() {
+            ("SuccessCriteriaMet", "Complete")
+        } else {
+            ("FailureTarget", "Failed")
         }
     }
 
-    pub(super) fn reason(self) -> &'static str {
-        match self {
-            Self::Completed => "CompletionsReached",
-            Self::Policy(_) => POLICY,
-            Self::TooManyFailures => "BackoffLimitExceeded",
-            Self::TooLate => "DeadlineExceeded",
-        }
-    }
-
-    pub(super) fn message(self) -> String {
-        let text = match self {
-            Self::Completed => "Reached expected number of succeeded pods",
-            Self::Policy(rule) => return format!("{MATCHED}{rule}"),
-            Self::TooManyFailures => "Job has reached the specified backoff limit",
-            Self::TooLate => "Job was active longer than specified deadline",
-        };
-        text.to_owned()
-    }
-
-    pub(super) fn is_success(self) -> bool {
-        matches!(self, Self::Completed | Self::Policy(_))
+    pub(super) fn is_success(&self) -> bool {
+        self.reason.is_success()
     }
 
     /// The end that a Job's conditions have decided on.
-    pub(super) fn decided(conditions: &[JobCondition]) -> Option<Self> {
-        let matched = |it: &JobCondition| it.message.as_ref()?.strip_prefix(MATCHED)?.parse().ok();
-        let rule = conditions.iter().find_map(matched).unwrap_or_default();
-        [
-            Self::Completed,
-            Self::Policy(rule),
-            Self::TooManyFailures,
-            Self::TooLate,
-        ]
-        .into_iter()
-        .find(|end| {
-            let (decided, _) = end.conditions();
-            (conditions.iter()).any(|it| {
-                it.type_ == decided
-                    && it.status == "True"
-                    && it.reason.as_deref() == Some(end.reason())
-            })
-        })
+    pub(super) fn decided<'a>(conditions: impl Iterator<Item = &'a JobCondition>) -> Option<Self> {
+        let ends = conditions
+            .filter(|it| it.status == "True")
+            .filter_map(|it| {
+                let reason = it.reason.as_deref()?;
+                let reason = (Reason::ALL.into_iter()).find(|known| known.as_str() == reason)?;
+                let end = Self::new(reason, it.message.as_deref().unwrap_or_default());
+                (end.conditions().0 == it.type_).then_some(end)
+            });
+        ends.min_by_key(|end| !end.is_success())
     }
 }
 
@@ -100,28 +120,70 @@ pub(super) fn finished(job: &Job) -> Option<Timestamp> {
     )
 }
 
-/// Why the Job ends, if it does: from the numbers with the uncounted ones in, and the indexes that have succeeded.
-pub(super) fn end(
-    work: &Work<'_>,
-    succeeded: i32,
-    failed: i32,
-    completed: &BTreeSet<i32>,
-) -> Option<End> {
-    if failed > work.spec.backoff_limit.unwrap_or(6) || restarted_too_often(work) {
-        return Some(End::TooManyFailures);
+/// The pods that have ended, with those that aren't counted yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Totals {
+    pub(super) succeeded: i32,
+    pub(super) failed: i32,
+}
+
+/// Why the Job ends, if it does.
+pub(super) fn end(work: &Work<'_>, tally: &Tally, totals: Totals) -> Option<End> {
+    if let Some(message) = fatal(work) {
+        return Some(End::new(Reason::FailurePolicy, message));
+    }
+    if totals.failed > work.spec.backoff_limit.unwrap_or(6) || restarted_too_often(work) {
+        let message = "Job has reached the specified backoff limit";
+        return Some(End::new(Reason::TooManyFailures, message));
     }
     if deadline(work).is_some_and(|time| time <= work.now) {
-        return Some(End::TooLate);
+        let message = "Job was active longer than specified deadline";
+        return Some(End::new(Reason::TooLate, message));
     }
-    if let Some(rule) = matching(work, completed) {
-        return Some(End::Policy(rule));
+    if let Some(end) = lost(work, tally) {
+        return Some(end);
+    }
+    if let Some(rule) = matching(work, &tally.completed) {
+        let message = format!("Matched rules at index {rule}");
+        return Some(End::new(Reason::SuccessPolicy, message));
     }
     let is_complete = match work.spec.completions {
-        Some(completions) => succeeded >= completions,
+        Some(completions) => totals.succeeded >= completions,
         // Without a number one success is enough, once all have ended.
-        None => succeeded > 0 && !work.pods.iter().any(|pod| pods::is_active(pod)),
+        None => totals.succeeded > 0 && !work.pods.iter().any(|pod| pods::is_active(pod)),
     };
-    is_complete.then_some(End::Completed)
+    is_complete.then(|| {
+        let message = "Reached expected number of succeeded pods";
+        End::new(Reason::Completed, message)
+    })
+}
+
+/// What the policy for failures says of a pod with which the whole Job has failed.
+fn fatal(work: &Work<'_>) -> Option<String> {
+    work.spec.pod_failure_policy.as_ref()?;
+    let failed = work
+        .pods
+        .iter()
+        .filter(|pod| failures::has_failed(work, pod));
+    failed
+        .map(|pod| failures::handling(work, pod))
+        .find_map(|handling| match handling {
+            Handling::FailsJob(message) => Some(message),
+            _ => None,
+        })
+}
+
+/// The end by failed indexes: by too many of them, or once nothing is left but them.
+fn lost(work: &Work<'_>, tally: &Tally) -> Option<End> {
+    let failed = tally.failed_indexes.as_ref()?.len();
+    let most = (work.spec.max_failed_indexes).and_then(|most| usize::try_from(most).ok());
+    if most.is_some_and(|most| failed > most) {
+        let message = "Job has exceeded the specified maximal number of failed indexes";
+        return Some(End::new(Reason::TooManyIndexes, message));
+    }
+    let all = usize::try_from(work.spec.completions.unwrap_or_default()).unwrap_or_default();
+    let is_done = failed > 0 && failed + tally.completed.len() >= all;
+    is_done.then(|| End::new(Reason::FailedIndexes, "Job has failed indexes"))
 }
 
 /// The first rule of the Job's policy for success (KEP-3998) that is met.
@@ -172,16 +234,33 @@ pub(super) fn deadline(work: &Work<'_>) -> Option<Timestamp> {
         .ok()
 }
 
-/// When a pod ended.
-pub(super) fn ended_at(pod: &Pod) -> Option<Timestamp> {
+/// When a pod ended: by its containers, by its readiness, by its deletion, and at last by its beginning.
+pub(super) fn ended_at(pod: &Pod) -> Timestamp {
+    by_containers(pod)
+        .or_else(|| {
+            let ready = pods::condition(pod, "Ready").filter(|it| it.status == "False")?;
+            ready.last_transition_time.as_ref().map(|time| time.0)
+        })
+        .or_else(|| {
+            let deleted = pod.metadata.deletion_timestamp.as_ref()?.0;
+            let grace = pod.metadata.deletion_grace_period_seconds;
+            let grace = SignedDuration::from_secs(grace.unwrap_or_default());
+            deleted.saturating_sub(grace).ok()
+        })
+        .or_else(|| Some(pod.metadata.creation_timestamp.as_ref()?.0))
+        .unwrap_or(Timestamp::MIN)
+}
+
+/// When the last container ended, if all have.
+fn by_containers(pod: &Pod) -> Option<Timestamp> {
     let status = pod.status.as_ref()?;
-    let ends = (status.container_statuses.iter().flatten())
-        .filter_map(|container| container.state.as_ref()?.terminated.as_ref())
-        .filter_map(|terminated| terminated.finished_at.as_ref().map(|time| time.0));
-    ends.max().or_else(|| {
-        let ready = pods::condition(pod, "Ready")?;
-        ready.last_transition_time.as_ref().map(|time| time.0)
-    })
+    let ends: Option<Vec<Timestamp>> = (status.container_statuses.iter().flatten())
+        .map(|container| {
+            let terminated = container.state.as_ref()?.terminated.as_ref()?;
+            terminated.finished_at.as_ref().map(|time| time.0)
+        })
+        .collect();
+    ends?.into_iter().max()
 }
 
 pub(super) fn condition(kind: &str, reason: &str, message: &str, now: Timestamp) -> JobCondition {

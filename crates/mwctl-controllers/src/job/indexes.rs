@@ -45,6 +45,15 @@ pub(super) fn format(set: &BTreeSet<i32>) -> String {
     texts.join(",")
 }
 
+/// What the name of an index's pod begins with. The server would cut off the index of a long name.
+pub(super) fn generate_name(job: &str, index: i32) -> String {
+    // A label has 63 bytes, and five of them are made up.
+    const ROOM: usize = 58;
+    let end = format!("-{index}-");
+    let stem: String = job.chars().take(ROOM.saturating_sub(end.len())).collect();
+    stem + &end
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +69,13 @@ mod tests {
     fn nonsense_and_indexes_beyond_the_end_are_left_out() {
         assert_eq!(format(&parse("x,1,5-", 3)), "1");
         assert_eq!(format(&parse("0-2147483647", 3)), "0-2");
+    }
+
+    #[test]
+    fn the_name_of_a_pod_keeps_its_index_however_long_the_jobs_is() {
+        assert_eq!(generate_name("work", 7), "work-7-");
+        let long = generate_name(&"w".repeat(63), 10);
+        assert_eq!(long.len(), 58);
+        assert!(long.ends_with("w-10-"));
     }
 }

@@ -5,21 +5,15 @@ use std::sync::Arc;
 
 use k8s_openapi::api::batch::v1::UncountedTerminatedPods;
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, Pod};
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use serde_json::json;
 
-use super::completion::ended_at;
+use super::failures::{self, Failures};
+use super::tally::{Tally, is_going};
 use super::{NAME, TRACKING, Work, indexes};
 use crate::action::{Action, Announcement, Target};
 use crate::observed::reference_to;
 use crate::pods;
-
-/// The wait after a first failure; each further one doubles it.
-const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(10);
-
-/// The longest wait.
-const LONGEST_WAIT: SignedDuration = SignedDuration::from_secs(600);
 
 /// Whether a pod is kept until it is counted.
 pub(super) fn is_tracked(pod: &Pod) -> bool {
@@ -46,16 +40,24 @@ pub(super) fn untrack(pod: &Pod) -> Action {
     }
 }
 
-/// Lets go of the pods whose end the server has in the status.
-pub(super) fn release(work: &Work<'_>) -> Vec<Action> {
+/// Lets go of the pods whose end the server has in the status, or nobody counts; but for those whose failures are still to be carried on.
+pub(super) fn release(work: &Work<'_>, tally: &Tally) -> Vec<Action> {
     let status = work.job.status.as_ref();
     let noted: UncountedTerminatedPods =
         (status.and_then(|status| status.uncounted_terminated_pods.clone())).unwrap_or_default();
     let noted: BTreeSet<String> = (noted.succeeded.into_iter().chain(noted.failed))
         .flatten()
         .collect();
+    let is_kept = |pod: &Pod| {
+        let kept = work.index(pod).and_then(|index| tally.kept.get(&index));
+        kept.is_some_and(|kept| kept.metadata.uid == pod.metadata.uid)
+    };
     (work.pods.iter())
-        .filter(|pod| is_tracked(pod) && noted.contains(&pod.uid().unwrap_or_default()))
+        .filter(|pod| is_tracked(pod) && !is_kept(pod))
+        .filter(|pod| {
+            let uid = pod.uid().unwrap_or_default();
+            noted.contains(&uid) || tally.dismissed.contains(&uid)
+        })
         .map(|pod| untrack(pod))
         .collect()
 }
@@ -75,40 +77,66 @@ pub(super) fn delete_active(work: &Work<'_>) -> Vec<Action> {
         .collect()
 }
 
+/// Deletes every pod that runs, as something that isn't wanted any more: none of them has failed.
+pub(super) fn dismiss_active(work: &Work<'_>) -> Vec<Action> {
+    active(work)
+        .into_iter()
+        .flat_map(|pod| dismiss(work, pod))
+        .collect()
+}
+
 /// Makes or deletes pods until as many run as should.
-pub(super) fn resize(work: &Work<'_>) -> Vec<Action> {
-    let mut running = active(work);
+pub(super) fn resize(work: &Work<'_>, tally: &Tally) -> Vec<Action> {
+    let running = active(work);
     let wanted = usize::try_from(wanted(work, running.len())).unwrap_or_default();
-    if running.len() > wanted {
-        // Those that have got least far go.
-        running.sort_by_key(|pod| {
-            let age = pod.creation_timestamp();
-            (
-                pods::node(pod).is_some(),
-                pods::is_ready(pod),
-                std::cmp::Reverse(age),
-            )
-        });
-        let surplus = running.len() - wanted;
-        return running
+    let surplus = surplus(work, &running, running.len().saturating_sub(wanted));
+    if !surplus.is_empty() {
+        return surplus
             .into_iter()
-            .take(surplus)
-            .map(|pod| delete(work, pod))
+            .flat_map(|pod| dismiss(work, pod))
             .collect();
     }
-    if retry_at(work).is_some_and(|time| time > work.now) {
+    let mut missing = wanted - running.len();
+    if work.replaces_only_failed() {
+        // A pod that ends still has its place.
+        let going = work.pods.iter().filter(|pod| is_going(pod)).count();
+        missing = missing.saturating_sub(going);
+    }
+    let is_early = |time| time > work.now;
+    if tally.failed_indexes.is_none() && failures::retry_at(work).is_some_and(is_early) {
         return Vec::new();
     }
-    // A pod that ends still has its place, so that two of one index never run at a time.
-    let missing = wanted - running.len();
-    if work.is_indexed() {
-        free_indexes(work)
-            .take(missing)
-            .map(|index| create(work, Some(index)))
-            .collect()
-    } else {
-        (0..missing).map(|_| create(work, None)).collect()
+    if !work.is_indexed() {
+        return (0..missing).map(|_| create(work, None)).collect();
     }
+    free_indexes(work, tally)
+        .take(missing)
+        .map(|index| (index, tally.kept.get(&index)))
+        .filter(|(_, kept)| !kept.is_some_and(|pod| is_early(failures::index_retry_at(pod))))
+        .map(|(index, kept)| create(work, Some((index, kept))))
+        .collect()
+}
+
+/// The pods that are too many: at least so many, those that have got least far, and all whose index is another's or none.
+fn surplus<'a>(work: &Work<'_>, running: &[&'a Arc<Pod>], least: usize) -> Vec<&'a Arc<Pod>> {
+    let mut order = running.to_vec();
+    order.sort_by_key(|pod| {
+        let age = pod.creation_timestamp();
+        (
+            pods::node(pod).is_some(),
+            pods::is_ready(pod),
+            std::cmp::Reverse(age),
+        )
+    });
+    if !work.is_indexed() {
+        return order.into_iter().take(least).collect();
+    }
+    let mut known = BTreeSet::new();
+    let (mut left, mut surplus): (Vec<_>, Vec<_>) = (order.into_iter().rev())
+        .partition(|pod| work.index(pod).is_some_and(|index| known.insert(index)));
+    let more = least.saturating_sub(surplus.len());
+    surplus.extend(left.split_off(left.len().saturating_sub(more)));
+    surplus
 }
 
 fn wanted(work: &Work<'_>, running: usize) -> i32 {
@@ -123,32 +151,22 @@ fn wanted(work: &Work<'_>, running: usize) -> i32 {
     }
 }
 
-fn free_indexes(work: &Work<'_>) -> impl Iterator<Item = i32> {
+/// The indexes that need a pod, the lowest first.
+fn free_indexes(work: &Work<'_>, tally: &Tally) -> impl Iterator<Item = i32> {
+    let mut taken = tally.completed.clone();
+    taken.extend(tally.failed_indexes.iter().flatten());
+    let keeps_its_index =
+        |pod: &Pod| pods::is_active(pod) || work.replaces_only_failed() && is_going(pod);
+    let busy = work.pods.iter().filter(|pod| keeps_its_index(pod));
+    taken.extend(busy.filter_map(|pod| work.index(pod)));
     let completions = work.spec.completions.unwrap_or_default();
-    let done = (work.job.status.as_ref()).and_then(|status| status.completed_indexes.clone());
-    let mut taken = indexes::parse(&done.unwrap_or_default(), completions);
-    taken.extend(
-        (work.pods.iter().filter(|pod| !pods::is_finished(pod)))
-            .filter_map(|pod| indexes::of(pod, completions)),
-    );
     (0..completions).filter(move |index| !taken.contains(index))
 }
 
-/// When pods may be made again after failures; nothing when none has failed since the last success.
-pub(super) fn retry_at(work: &Work<'_>) -> Option<Timestamp> {
-    let last = |phase: &str| {
-        (work.pods.iter().filter(|pod| pods::phase(pod) == phase))
-            .filter_map(|pod| ended_at(pod))
-            .max()
-    };
-    let failed = last("Failed")?;
-    let success = last("Succeeded").unwrap_or(Timestamp::MIN);
-    let failures = (work.pods.iter().filter(|pod| pods::phase(pod) == "Failed"))
-        .filter(|pod| ended_at(pod).is_some_and(|time| time > success))
-        .count();
-    let doublings = u32::try_from(failures).unwrap_or(u32::MAX).checked_sub(1)?;
-    let wait = (FIRST_WAIT * 2_i32.pow(doublings.min(10))).min(LONGEST_WAIT);
-    failed.saturating_add(wait).ok()
+/// Deletes a pod after letting go of it, so that nobody counts its end.
+fn dismiss(work: &Work<'_>, pod: &Pod) -> impl Iterator<Item = Action> {
+    let untracked = is_tracked(pod).then(|| untrack(pod));
+    untracked.into_iter().chain([delete(work, pod)])
 }
 
 fn delete(work: &Work<'_>, pod: &Pod) -> Action {
@@ -164,18 +182,23 @@ fn delete(work: &Work<'_>, pod: &Pod) -> Action {
     }
 }
 
-fn create(work: &Work<'_>, index: Option<i32>) -> Action {
+/// A new pod; one for an index says how often that has failed before.
+fn create(work: &Work<'_>, index: Option<(i32, Option<&Arc<Pod>>)>) -> Action {
     let job = work.job;
     let mut pod = pods::from_template(&work.spec.template, job);
     let finalizers = pod.metadata.finalizers.get_or_insert_default();
     finalizers.push(TRACKING.to_owned());
     let name = job.name_any();
     pod.metadata.generate_name = Some(format!("{name}-"));
-    if let Some(index) = index {
-        pod.metadata.generate_name = Some(format!("{name}-{index}-"));
+    if let Some((index, failed)) = index {
+        pod.metadata.generate_name = Some(indexes::generate_name(&name, index));
         let number = index.to_string();
         let annotations = pod.metadata.annotations.get_or_insert_default();
         annotations.insert(indexes::INDEX.to_owned(), number.clone());
+        if work.limit_per_index().is_some() {
+            let failures = failed.map(|pod| Failures::with(work, pod));
+            annotations.extend(failures.unwrap_or_default().annotations());
+        }
         let labels = pod.metadata.labels.get_or_insert_default();
         labels.insert(indexes::INDEX.to_owned(), number);
         let spec = pod.spec.get_or_insert_default();

@@ -9,6 +9,8 @@ use super::NAME;
 use crate::observed::Key;
 use crate::world::World;
 
+mod failures;
+
 fn job(spec: &Value) -> Value {
     let mut job = json!({
         "metadata": {"name": "work", "namespace": "here"},
@@ -254,4 +256,50 @@ fn a_pod_that_is_no_longer_the_jobs_is_not_kept_by_it() {
     assert_eq!(released.owner_references().len(), 0);
     assert_eq!(released.finalizers().len(), 0);
     assert_eq!(running(&world).len(), 2);
+}
+
+#[test]
+fn what_a_suspension_ends_has_not_failed() {
+    let mut world = World::with(&[NAME]);
+    let spec = json!({"backoffLimit": 0, "completions": 2, "parallelism": 2});
+    let key = world.create::<Job>(job(&spec));
+    world.patch::<Job>(&key, &json!({"spec": {"suspend": true}}));
+    assert!(world.list::<Pod>().is_empty());
+    assert_eq!(status(&world).failed, None);
+    world.patch::<Job>(&key, &json!({"spec": {"suspend": false}}));
+    assert_eq!(running(&world).len(), 2);
+}
+
+#[test]
+fn a_job_that_shrinks_loses_its_last_indexes() {
+    let mut world = World::with(&[NAME]);
+    let spec = json!({"completionMode": "Indexed", "completions": 4, "parallelism": 4});
+    let key = world.create::<Job>(job(&spec));
+    world.patch::<Job>(&key, &json!({"spec": {"completions": 2, "parallelism": 2}}));
+    let pods = world.list::<Pod>();
+    let mut left: Vec<_> = (pods.iter())
+        .filter_map(|pod| super::indexes::of(pod, 4))
+        .collect();
+    left.sort_unstable();
+    assert_eq!(left, [0, 1]);
+    assert_eq!(status(&world).failed, None);
+}
+
+#[test]
+fn a_deadline_is_kept_though_a_retry_is_long_past() {
+    let mut world = World::with(&[NAME]);
+    world.create::<Job>(job(&json!({"activeDeadlineSeconds": 60})));
+    let pod = running(&world).remove(0);
+    end(&mut world, &pod, "Failed");
+    world.advance(11);
+    assert_eq!(running(&world).len(), 1);
+    world.advance(50);
+    assert!(conditions(&world)[0].starts_with("FailureTarget DeadlineExceeded"));
+}
+
+#[test]
+fn a_job_that_another_manages_is_left_alone() {
+    let mut world = World::with(&[NAME]);
+    world.create::<Job>(job(&json!({"managedBy": "example.org/queue"})));
+    assert!(world.list::<Pod>().is_empty());
 }
