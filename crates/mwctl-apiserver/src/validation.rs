@@ -33,10 +33,8 @@ use report::{Path, Report};
 pub fn created(gvk: &Gvk, object: &Value) -> Vec<Cause> {
     let mut report = Report::default();
     general(gvk, object, &mut report);
-    match (gvk.group.as_str(), gvk.kind.as_str()) {
-        ("", "Pod") => pod::created(object, &mut report),
-        ("batch", "Job") => workload::created_job(object, &mut report),
-        _ => {}
+    if (gvk.group.as_str(), gvk.kind.as_str()) == ("", "Pod") {
+        pod::created(object, &mut report);
     }
     report.causes
 }
@@ -65,7 +63,7 @@ fn general(gvk: &Gvk, object: &Value, report: &mut Report) {
         ("apps", "StatefulSet") => workload::stateful_set(spec, &at, report),
         ("apps", "DaemonSet") => workload::daemon_set(spec, &at, report),
         ("apps", "ReplicaSet") => workload::replica_set(spec, &at, report),
-        ("batch", "Job") => workload::job(spec, &at, report),
+        ("batch", "Job") => workload::job::job(object, report),
         ("batch", "CronJob") => workload::cron_job(spec, &at, report),
         ("autoscaling", "HorizontalPodAutoscaler") => workload::autoscaler(spec, &at, report),
         ("policy", "PodDisruptionBudget") => workload::disruption_budget(spec, &at, report),

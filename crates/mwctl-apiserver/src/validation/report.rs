@@ -96,6 +96,20 @@ impl Report {
         self.add(at, "FieldValueInvalid", message);
     }
 
+    /// A value cannot be as it is, and is too large to be shown.
+    pub(super) fn invalid_as_a_whole(&mut self, at: &Path<'_>, detail: &str) {
+        self.add(at, "FieldValueInvalid", told("Invalid value", detail));
+    }
+
+    /// A list must not have more items than so many.
+    pub(super) fn not_more(&mut self, list: &Value, at: &Path<'_>, most: usize) {
+        let number = items(list).count();
+        if number > most {
+            let message = format!("Too many: {number}: must have at most {most} items");
+            self.add(at, "FieldValueTooMany", message);
+        }
+    }
+
     /// A value cannot be, for each of these reasons.
     pub(super) fn all_invalid(&mut self, at: &Path<'_>, value: &Value, details: Vec<String>) {
         for detail in details {

@@ -1,11 +1,14 @@
 //! What makes pods: Deployments and their like, jobs, and what scales or protects them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::report::{Path, Report, text};
 use super::{pod, selector, texts};
 
+mod failure_policy;
+pub(super) mod job;
 mod schedule;
+mod success_policy;
 
 /// A Deployment.
 pub(super) fn deployment(spec: &Value, at: &Path<'_>, report: &mut Report) {
@@ -229,68 +232,6 @@ fn go_strategy(strategy: &Value) -> Value {
     json!({"Type": strategy["type"], "RollingUpdate": strategy["rollingUpdate"]})
 }
 
-/// A Job, whether it is new or not.
-pub(super) fn job(spec: &Value, at: &Path<'_>, report: &mut Report) {
-    if spec["selector"].is_null() {
-        report.required(&at.field("selector"), "");
-    }
-    job_spec(spec, at, report);
-    generated_selector(spec, at, report);
-    if !selector::matches(&spec["selector"], &spec["template"]["metadata"]["labels"])
-        || spec["selector"].is_null()
-    {
-        labels_differ(spec, at, report);
-    }
-}
-
-/// Unless a job says otherwise, it selects its pods by its own uid, and by nothing else.
-fn generated_selector(spec: &Value, at: &Path<'_>, report: &mut Report) {
-    let selector = &spec["selector"];
-    if spec["manualSelector"] == true || selector.is_null() {
-        return;
-    }
-    let labels = selector["matchLabels"].as_object().map_or(0, Map::len);
-    let own = !selector["matchLabels"]["batch.kubernetes.io/controller-uid"].is_null();
-    if labels != 1 || !own {
-        report.invalid(
-            &at.field("selector"),
-            selector,
-            "`selector` not auto-generated",
-        );
-    }
-}
-
-/// What only a new job must satisfy.
-pub(super) fn created_job(job: &Value, report: &mut Report) {
-    let spec = &job["spec"];
-    if spec["completionMode"] == "Indexed" && spec["completions"].is_null() {
-        let at = Path::root("spec");
-        report.required(&at.field("completions"), "when completion mode is Indexed");
-    }
-}
-
-fn job_spec(spec: &Value, at: &Path<'_>, report: &mut Report) {
-    let counts = [
-        "parallelism",
-        "completions",
-        "activeDeadlineSeconds",
-        "backoffLimit",
-        "ttlSecondsAfterFinished",
-    ];
-    report.not_negative(spec, at, &counts);
-    report.one_of(spec, at, "completionMode", &["NonIndexed", "Indexed"]);
-    pods(spec, at, report);
-    let at = at.field("template");
-    let at = at.field("spec");
-    let policy = text(&spec["template"]["spec"]["restartPolicy"]);
-    if ["Always", ""].contains(&policy) {
-        report.required(
-            &at.field("restartPolicy"),
-            "valid values: \"OnFailure\", \"Never\"",
-        );
-    }
-}
-
 /// A `CronJob`.
 pub(super) fn cron_job(spec: &Value, at: &Path<'_>, report: &mut Report) {
     let place = at.field("schedule");
@@ -316,7 +257,7 @@ pub(super) fn cron_job(spec: &Value, at: &Path<'_>, report: &mut Report) {
         &["Allow", "Forbid", "Replace"],
     );
     let template = at.field("jobTemplate");
-    job_spec(
+    job::spec(
         &spec["jobTemplate"]["spec"],
         &template.field("spec"),
         report,
