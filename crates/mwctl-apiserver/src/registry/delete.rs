@@ -240,8 +240,9 @@ fn marked(target: &Target, live: &Value, options: &DeleteOptions) -> Value {
         if !is_namespace {
             fields.insert("deletionGracePeriodSeconds".to_owned(), json!(grace));
         }
-        if strategy::has_generation(&target.resource) {
-            let generation = live["metadata"]["generation"].as_i64().unwrap_or_default();
+        // That it is to go is one more change, wherever they are counted.
+        let generation = live["metadata"]["generation"].as_i64();
+        if let Some(generation) = generation.filter(|generation| *generation > 0) {
             fields.insert("generation".to_owned(), json!(generation + 1));
         }
     }

@@ -4,7 +4,6 @@ use super::{Served, Target, stamp, strategy, text};
 use crate::names;
 use crate::status::{Cause, Status};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 
 /// Fields of `metadata` that no client sets.
 const SERVERS: [&str; 5] = [
@@ -49,17 +48,15 @@ pub(super) fn created(target: &Target, object: &mut Value, now: &str) -> Result<
     }
     metadata.insert("uid".to_owned(), json!(stamp::uid()));
     metadata.insert("creationTimestamp".to_owned(), json!(now));
-    if strategy::has_generation(resource) {
-        metadata.insert("generation".to_owned(), json!(1));
-    } else {
-        metadata.remove("generation");
+    match strategy::generation(resource).first() {
+        Some(first) => drop(metadata.insert("generation".to_owned(), json!(first))),
+        None => drop(metadata.remove("generation")),
     }
     Ok(())
 }
 
-/// Makes a proposal the object that follows `live`: what the server keeps is kept, and a change of what is wanted is counted.
+/// Makes a proposal the object that follows `live`: what the server keeps is kept.
 pub(super) fn updated(target: &Target, live: &Value, proposed: &mut Value) -> Result<(), Status> {
-    let resource = &target.resource;
     agree(target, live, proposed)?;
     let before = live["metadata"].as_object();
     let metadata = of(proposed).ok_or_else(no_object)?;
@@ -77,13 +74,17 @@ pub(super) fn updated(target: &Target, live: &Value, proposed: &mut Value) -> Re
         }
     }
     keep_the_other_half(target, live, proposed);
+    no_new_finalizers(target, live, proposed)
+}
+
+/// Counts what follows `live` as another generation, if it is one. Both have their defaults: one that nobody wrote is no change.
+pub(super) fn count(target: &Target, live: &Value, proposed: &mut Value) {
     // That a scheduler finds a node is no change of what is wanted.
-    let counts = strategy::has_generation(resource) && target.subresource != "binding";
-    if counts && wanted(live) != wanted(proposed) {
+    let counts = target.subresource != "binding";
+    if counts && strategy::generation(&target.resource).differs(live, proposed) {
         let generation = live["metadata"]["generation"].as_i64().unwrap_or_default();
         proposed["metadata"]["generation"] = json!(generation + 1);
     }
-    no_new_finalizers(target, live, proposed)
 }
 
 /// A write to the object leaves its status, and a write to the status leaves everything else.
@@ -112,14 +113,6 @@ fn keep_the_other_half(target: &Target, live: &Value, proposed: &mut Value) {
             None => drop(after.remove("status")),
         }
     }
-}
-
-/// What somebody wants of an object: all of it but `metadata` and `status`, by name.
-fn wanted(object: &Value) -> BTreeMap<&String, &Value> {
-    let fields = object.as_object().into_iter().flatten();
-    fields
-        .filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status"))
-        .collect()
 }
 
 /// Refuses a proposal made for another object, or for another state of this one.

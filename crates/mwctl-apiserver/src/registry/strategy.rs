@@ -2,26 +2,71 @@
 
 use super::{Served, metadata, text};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
-/// Whether objects count the changes of what is wanted (`metadata.generation`).
-pub(super) fn has_generation(resource: &Served) -> bool {
+/// How objects of a kind count their changes (`metadata.generation`), as upstream's strategies do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Generation {
+    /// They don't.
+    None,
+    /// They are the first for ever, until they are deleted.
+    First,
+    /// By what is wanted: all but metadata and status.
+    Wanted,
+    /// So, but that a new object isn't counted.
+    Changes,
+    /// By what is wanted and by labels.
+    WantedAndLabels,
+}
+
+pub(super) fn generation(resource: &Served) -> Generation {
     if resource.definition().is_some() {
-        return true;
+        return Generation::Wanted;
     }
-    match resource.gvk.group.as_str() {
-        "" => matches!(resource.gvk.kind.as_str(), "Pod" | "ReplicationController"),
-        "apps" => resource.gvk.kind != "ControllerRevision",
-        "batch"
-        | "policy"
-        | "apiextensions.k8s.io"
-        | "flowcontrol.apiserver.k8s.io"
-        | "admissionregistration.k8s.io" => true,
-        "networking.k8s.io" => matches!(
-            resource.gvk.kind.as_str(),
-            "Ingress" | "NetworkPolicy" | "IngressClass"
-        ),
-        _ => false,
+    match (resource.gvk.group.as_str(), resource.gvk.kind.as_str()) {
+        ("", "Pod" | "PodTemplate" | "ReplicationController")
+        | ("apps", "DaemonSet" | "Deployment" | "ReplicaSet" | "StatefulSet")
+        | ("batch" | "policy" | "apiextensions.k8s.io", _)
+        | ("networking.k8s.io", "Ingress" | "IngressClass" | "NetworkPolicy")
+        | ("resource.k8s.io", "DeviceClass" | "ResourceSlice") => Generation::Wanted,
+        ("discovery.k8s.io", "EndpointSlice") => Generation::WantedAndLabels,
+        ("scheduling.k8s.io", "PriorityClass") => Generation::First,
+        ("storage.k8s.io", "CSIDriver") => Generation::Changes,
+        _ => Generation::None,
     }
+}
+
+impl Generation {
+    /// That of a new object.
+    pub(super) fn first(self) -> Option<i64> {
+        match self {
+            Self::None | Self::Changes => None,
+            Self::First | Self::Wanted | Self::WantedAndLabels => Some(1),
+        }
+    }
+
+    /// Whether a changed object is another generation.
+    pub(super) fn differs(self, before: &Value, after: &Value) -> bool {
+        let labels = |object: &Value| match object.pointer("/metadata/labels") {
+            Some(Value::Object(labels)) if !labels.is_empty() => Some(labels.clone()),
+            _ => None,
+        };
+        match self {
+            Self::None | Self::First => false,
+            Self::Wanted | Self::Changes => wanted(before) != wanted(after),
+            Self::WantedAndLabels => {
+                wanted(before) != wanted(after) || labels(before) != labels(after)
+            }
+        }
+    }
+}
+
+/// What somebody wants of an object: all of it but `metadata` and `status`, by name.
+fn wanted(object: &Value) -> BTreeMap<&String, &Value> {
+    let fields = object.as_object().into_iter().flatten();
+    fields
+        .filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status"))
+        .collect()
 }
 
 /// Whether the status is written at a path of its own, and nowhere else.

@@ -274,6 +274,84 @@ fn the_status_and_the_rest_are_written_apart_and_only_the_rest_is_counted() {
     );
 }
 
+/// The generations of an object that is made and then changed so, one change after the other.
+fn generations(place: (&str, &str, &str), body: Value, changes: &[Value]) -> Vec<Option<i64>> {
+    let registry = registry();
+    let resource = registry.resource(place.0, place.1, place.2).unwrap();
+    let mut target = map(&registry, "a");
+    if !resource.namespaced {
+        target.namespace.clear();
+    }
+    target.resource = resource;
+    let number = |answer: Answer| answer.object.value()["metadata"]["generation"].as_i64();
+    let made = registry.create(&target, body, &write()).unwrap();
+    let mut numbers = vec![number(made)];
+    for change in changes {
+        let answer = registry.change(&target, &merge(change.clone()), &write());
+        numbers.push(number(answer.unwrap()));
+    }
+    numbers
+}
+
+#[test]
+fn a_default_that_is_left_out_again_is_no_change() {
+    let registry = registry();
+    let mut target = map(&registry, "d");
+    target.resource = registry.resource("apps", "v1", "deployments").unwrap();
+    let body = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {
+        "selector": {"matchLabels": {"a": "b"}},
+        "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}});
+    registry.create(&target, body.clone(), &write()).unwrap();
+    let again = registry.change(&target, &Change::Replace(body), &write());
+    let object = again.unwrap().object;
+    assert_eq!(object.value()["metadata"]["generation"], 1);
+}
+
+#[test]
+fn changes_are_counted_as_each_kind_counts_them() {
+    let labels = json!({"metadata": {"labels": {"l": "1"}}});
+    let noted = json!({"metadata": {"annotations": {"l": "1"}}});
+    let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "a"},
+        "addressType": "IPv4", "endpoints": [{"addresses": ["192.0.2.1"]}]});
+    let moved = json!({"endpoints": [{"addresses": ["192.0.2.2"]}]});
+    let place = ("discovery.k8s.io", "v1", "endpointslices");
+    assert_eq!(
+        generations(place, slice, &[moved, noted.clone(), labels.clone()]),
+        [Some(1), Some(2), Some(2), Some(3)]
+    );
+    let template = json!({"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "a"},
+        "template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}});
+    let changed = json!({"template": {"spec": {"terminationGracePeriodSeconds": 3}}});
+    assert_eq!(
+        generations(
+            ("", "v1", "podtemplates"),
+            template,
+            &[labels.clone(), changed]
+        ),
+        [Some(1), Some(1), Some(2)]
+    );
+    let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "a"}, "value": 7});
+    let told = json!({"description": "for one"});
+    assert_eq!(
+        generations(
+            ("scheduling.k8s.io", "v1", "priorityclasses"),
+            class,
+            &[told]
+        ),
+        [Some(1), Some(1)]
+    );
+    let driver = json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": "a"}, "spec": {}});
+    let changed = json!({"spec": {"requiresRepublish": true}});
+    assert_eq!(
+        generations(
+            ("storage.k8s.io", "v1", "csidrivers"),
+            driver,
+            &[labels, changed]
+        ),
+        [None, None, Some(1)]
+    );
+}
+
 #[test]
 fn a_watch_begins_with_what_is_there_or_after_a_revision() {
     let registry = registry();

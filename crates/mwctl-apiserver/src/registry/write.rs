@@ -241,6 +241,7 @@ impl Registry {
         if let Some(fields) = proposed.as_object_mut() {
             complete(target, fields);
         }
+        metadata::count(target, live.value(), &mut proposed);
         let old = Some(live.value());
         services::prepare(&target.resource.gvk, old, &mut proposed);
         certificates::keep(&target.resource, live.value(), &mut proposed);
