@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use mwctl_zygote::protocol::{End, Failure};
 use tokio::sync::{oneshot, watch};
 
-/// What became of an order, and the files that came back.
-pub(crate) type Reply = (Result<(), Failure>, Vec<OwnedFd>);
+/// What became of an order: the process that it began, as the zygote numbers it, and the files that came back.
+pub(crate) type Reply = (Result<Option<i32>, Failure>, Vec<OwnedFd>);
 
 #[derive(Debug, Default)]
 pub(crate) struct Answers(Mutex<State>);

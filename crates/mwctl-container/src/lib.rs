@@ -32,6 +32,7 @@ mod runtime;
 pub mod subordinate;
 mod system;
 pub mod tree;
+mod usage;
 mod zygote;
 
 pub use container::{Container, Join, Shared, Streams};
@@ -43,4 +44,5 @@ pub use mwctl_zygote::protocol::{
 };
 pub use running::Running;
 pub use runtime::{Error, Options, Runtime};
+pub use usage::Usage;
 pub use zygote::StartError;

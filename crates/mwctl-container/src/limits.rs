@@ -17,6 +17,7 @@ use std::sync::{PoisonError, RwLock};
 
 use crate::ids::Lack;
 use files::Setting;
+pub(crate) use files::count;
 use hierarchy::{Controller, Found};
 use mwctl_zygote::protocol::Mount;
 
@@ -163,6 +164,11 @@ impl Drop for Groups {
 }
 
 impl Group {
+    /// A folder for each hierarchy.
+    pub(crate) fn folders(&self) -> &[PathBuf] {
+        &self.folders
+    }
+
     /// How often the kernel ended a process of the container since it wanted more memory than it may have.
     pub fn out_of_memory(&self) -> u64 {
         let counts = self.folders.iter().filter_map(|folder| {

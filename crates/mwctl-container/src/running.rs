@@ -16,31 +16,45 @@ use crate::runtime::{Error, KILLED, Runtime};
 #[derive(Clone, Debug)]
 pub struct Running {
     runtime: Runtime,
-    order: u64,
+    begun: Begun,
     ended: watch::Receiver<Option<End>>,
     terminal: Option<Arc<OwnedFd>>,
     group: Arc<Group>,
 }
 
+/// How the zygote knows a process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    /// The order that began it.
+    pub(crate) order: u64,
+    /// Its number, which may be another's when it has ended.
+    pub(crate) pid: Option<i32>,
+}
+
 impl Running {
     pub(crate) fn new(
         runtime: Runtime,
-        order: u64,
+        begun: Begun,
         ended: watch::Receiver<Option<End>>,
         terminal: Option<Arc<OwnedFd>>,
         group: Arc<Group>,
     ) -> Self {
         Self {
             runtime,
-            order,
+            begun,
             ended,
             terminal,
             group,
         }
     }
 
-    pub(crate) fn order(&self) -> u64 {
-        self.order
+    /// A number that no other process of its runtime ever has.
+    pub fn order(&self) -> u64 {
+        self.begun.order
+    }
+
+    pub(crate) fn pid(&self) -> Option<i32> {
+        self.begun.pid
     }
 
     /// What its container uses.
@@ -66,12 +80,12 @@ impl Running {
 
     /// Sends a signal, by its number. Fails with the step `Order` where it has ended.
     pub async fn signal(&self, signal: i32) -> Result<(), Error> {
-        self.runtime.signal(self.order, signal).await
+        self.runtime.signal(self.order(), signal).await
     }
 
     /// Ends it without waiting for anything, as for those who are dropped. Nothing happens where it has ended.
     pub fn kill(&self) {
-        self.runtime.kill(self.order);
+        self.runtime.kill(self.order());
     }
 
     /// Starts a further process in the container whose first process this is.

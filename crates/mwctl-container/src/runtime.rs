@@ -14,7 +14,7 @@ use crate::container::{Container, Shared, Streams};
 use crate::ids::{Ids, Lack};
 use crate::limits::{self, Groups};
 use crate::lower::{self, Files, Paths};
-use crate::running::Running;
+use crate::running::{Begun, Running};
 use crate::zygote::{self, StartError, Zygote};
 use crate::{End, Failure};
 
@@ -38,6 +38,8 @@ struct Owner {
     groups: Arc<Groups>,
     ids: Ids,
     lacks: Vec<Lack>,
+    /// The process that waits for the zygote.
+    launcher: u32,
     over: watch::Receiver<bool>,
 }
 
@@ -261,17 +263,24 @@ impl Runtime {
     ) -> Result<Running, Error> {
         let order = self.0.next.fetch_add(1, Ordering::Relaxed);
         let ended = self.0.answers.expect_end(order);
-        let back = self.order(order, task, files).await?;
+        let (pid, back) = self.order(order, task, files).await?;
         let terminal = back.into_iter().next().map(Arc::new);
-        Ok(Running::new(self.clone(), order, ended, terminal, group))
+        let begun = Begun { order, pid };
+        Ok(Running::new(self.clone(), begun, ended, terminal, group))
     }
 
     async fn ask(&self, task: Task, files: &Files) -> Result<Vec<OwnedFd>, Error> {
         let order = self.0.next.fetch_add(1, Ordering::Relaxed);
-        self.order(order, task, files).await
+        let (_, back) = self.order(order, task, files).await?;
+        Ok(back)
     }
 
-    async fn order(&self, number: u64, task: Task, files: &Files) -> Result<Vec<OwnedFd>, Error> {
+    async fn order(
+        &self,
+        number: u64,
+        task: Task,
+        files: &Files,
+    ) -> Result<(Option<i32>, Vec<OwnedFd>), Error> {
         let answer = self.0.answers.expect(number);
         let sent = socket::send(&self.0.socket, &Order { number, task }, &files.list());
         sent.map_err(|error| match error.kind() {
@@ -279,8 +288,12 @@ impl Runtime {
             _ => Error::Describe(error),
         })?;
         let (result, back) = answer.await.map_err(|_| Error::Gone)?;
-        result?;
-        Ok(back)
+        Ok((result?, back))
+    }
+
+    /// The process whose child the zygote is.
+    pub(crate) fn launcher(&self) -> u32 {
+        self.0.launcher
     }
 
     /// Ends all containers, and is back when nothing of them runs any more.
@@ -337,6 +350,7 @@ fn serve(zygote: Zygote, started: oneshot::Sender<Result<Runtime, StartError>>) 
         groups: groups.clone(),
         ids,
         lacks,
+        launcher: child.id(),
         over: over_rx,
     };
     drop(started.send(Ok(Runtime(Arc::new(owner)))));
@@ -361,7 +375,7 @@ fn serve(zygote: Zygote, started: oneshot::Sender<Result<Runtime, StartError>>) 
 fn pass_on(message: Message, files: Vec<OwnedFd>, answers: &Answers, socket: &OwnedFd) {
     match message {
         Message::Done { order, result, pid } => {
-            let wanted = answers.done(order, (result, files));
+            let wanted = answers.done(order, (result.map(|()| pid), files));
             if !wanted && pid.is_some() {
                 kill(socket, order);
             }

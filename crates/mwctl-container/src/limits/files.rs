@@ -66,7 +66,7 @@ fn weight(thousandths: u64) -> u64 {
 }
 
 /// The number after a word at the start of a line.
-pub(super) fn count(text: &str, word: &str) -> Option<u64> {
+pub(crate) fn count(text: &str, word: &str) -> Option<u64> {
     text.lines().find_map(|line| {
         line.strip_prefix(word)?
             .strip_prefix(' ')?

@@ -1,8 +1,10 @@
 //! Limits: enforced where this machine lets them be, told where it doesn't.
 
-use mwctl_container::{End, Lack, Limits, Resource};
+use std::time::Duration;
 
-use crate::stage::{Stage, as_everybody};
+use mwctl_container::{End, Lack, Limits, Process, Resource, Streams, Usage};
+
+use crate::stage::{Stage, as_everybody, line};
 
 fn lacks(stage: &Stage, lack: Lack) -> bool {
     stage.runtime.lacks().contains(&lack)
@@ -77,6 +79,43 @@ fn who_wants_more_of_the_processor_is_held_back() {
                 tokio::task::yield_now().await;
             }
             assert!(running.group().throttled().is_some());
+        },
+    );
+}
+
+/// By its control group, or, where it has none, by its processes.
+#[test]
+fn what_a_container_uses_is_told_whoever_counts_it() {
+    as_everybody(
+        "resources::what_a_container_uses_is_told_whoever_counts_it",
+        async |stage| {
+            let script =
+                "x=$(head -c 16000000 /dev/zero | tr '\\0' a); echo up; while :; do :; done";
+            let (busy, read) = stage.start(stage.shell(script)).await;
+            assert_eq!(line(&read).await, "up");
+            let (idle, read) = stage.start(stage.shell("echo up; exec sleep 1000")).await;
+            assert_eq!(line(&read).await, "up");
+            // What is started in it later is its use, too.
+            let later = Process::new(["/bin/sh", "-c", "while :; do :; done"]);
+            let later = idle.enter(later, Streams::default()).await.unwrap();
+            let both = [busy.clone(), idle];
+            let used = loop {
+                let used = stage.runtime.usage(&both).into_iter().map(Option::unwrap);
+                let used: Vec<Usage> = used.collect();
+                if (used.iter()).all(|it| it.processors >= Duration::from_millis(50)) {
+                    break used;
+                }
+                tokio::task::yield_now().await;
+            };
+            assert!(
+                (16_000_000..200_000_000).contains(&used[0].memory),
+                "{used:?}"
+            );
+            assert!((10_000..16_000_000).contains(&used[1].memory), "{used:?}");
+            later.kill();
+            busy.kill();
+            busy.ended().await;
+            assert_eq!(stage.runtime.usage(&both)[0], None);
         },
     );
 }
