@@ -10,6 +10,7 @@ use futures::stream::BoxStream;
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// One node's answers to questions about its pods.
@@ -34,6 +35,40 @@ pub trait Backend: Send + Sync {
 
     /// Connects to a port in the pod's network, as its own loopback reaches it.
     async fn connect(&self, pod: &PodRef, port: u16) -> Result<Connection, Status>;
+
+    /// Who measures what is used on the node. Without one on any node the cluster has no `metrics.k8s.io`.
+    fn meter(&self) -> Option<&dyn Meter> {
+        None
+    }
+}
+
+/// What is used on a node.
+#[async_trait]
+pub trait Meter: Send + Sync {
+    /// What is used now.
+    async fn usage(&self) -> Result<NodeUsage, Status>;
+}
+
+/// How much is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Of the processors, in billionths of one.
+    pub processors: u64,
+    /// Of memory, in bytes.
+    pub memory: u64,
+}
+
+/// What was used on a node for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeUsage {
+    /// The end of it.
+    pub at: jiff::Timestamp,
+    /// How long it was.
+    pub window: Duration,
+    /// The node itself.
+    pub node: Usage,
+    /// Containers that run, by their pod's uid and their name.
+    pub containers: HashMap<(String, String), Usage>,
 }
 
 /// A log under way.
@@ -177,6 +212,14 @@ impl Backends {
         };
         lock(&self.0).insert(node, backend);
         registration
+    }
+
+    /// The backends that measure, by their nodes.
+    pub fn meters(&self) -> Vec<(String, Arc<dyn Backend>)> {
+        (lock(&self.0).iter())
+            .filter(|(_, backend)| backend.meter().is_some())
+            .map(|(node, backend)| (node.clone(), backend.clone()))
+            .collect()
     }
 
     /// The backend of a node.

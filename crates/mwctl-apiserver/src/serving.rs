@@ -7,6 +7,7 @@ mod accept;
 mod authenticate;
 mod body;
 mod health;
+mod metrics;
 mod parameters;
 mod path;
 mod pods;
@@ -124,7 +125,9 @@ impl Api {
         let definitions = self.registry.definitions();
         let schema = self.registry.schema();
         let custom = definitions.iter().map(|definition| definition.resource());
-        let resources: Vec<&Resource> = schema.resources.iter().chain(custom).collect();
+        let measured = metrics::resources(&self.backends).iter();
+        let all = schema.resources.iter().chain(custom).chain(measured);
+        let resources: Vec<&Resource> = all.collect();
         let accept = header_text(parts, header::ACCEPT);
         let (media, document) = match (&place, accept::discovery(accept)) {
             (Place::CoreVersions | Place::Groups, accept::Discovery::Aggregated(version)) => {

@@ -6,6 +6,7 @@ mod age;
 mod autoscaling;
 mod certificates;
 mod events;
+mod metrics;
 mod network;
 mod path;
 mod plain;
@@ -161,6 +162,7 @@ fn cell(resource: &Resource, column: &str, shown: Shown<'_>) -> Value {
     }
     let object = shown.object;
     let known = match resource.plural.as_str() {
+        _ if resource.gvk.group == "metrics.k8s.io" => metrics::cell(column, object),
         "pods" => pods::cell(column, shown),
         "deployments"
         | "replicasets"

@@ -97,11 +97,16 @@ pub(crate) fn in_form(resource: &Resource, form: Form, object: &Object) -> Bytes
     }
 }
 
-/// A list in the form that was asked for.
+/// A list of what is stored, in the form that was asked for.
 pub(crate) fn list(resource: &Served, form: Form, mut page: Page) -> Response<Body> {
     for object in &mut page.objects {
         *object = resource.show(object.clone());
     }
+    list_as_it_is(resource, form, &page)
+}
+
+/// A list of what is to be shown, in the form that was asked for.
+pub(crate) fn list_as_it_is(resource: &Resource, form: Form, page: &Page) -> Response<Body> {
     let mut metadata = json!({"resourceVersion": page.revision.to_string()});
     if let Some(next) = &page.next {
         metadata["continue"] = json!(next.token());
@@ -142,7 +147,7 @@ pub(crate) fn list(resource: &Served, form: Form, mut page: Page) -> Response<Bo
                 .collect();
             plain(
                 &format!("{}List", resource.gvk.kind),
-                &resource.api_version(),
+                &decode::api_version(&resource.gvk),
                 items,
             )
         }

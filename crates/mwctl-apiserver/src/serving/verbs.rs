@@ -5,7 +5,7 @@ use super::parameters::Parameters;
 use super::path;
 use super::respond::{self, Body};
 use super::watch::Watch;
-use super::{Api, BodyError, body, header_text, no_page, not_allowed, reviews};
+use super::{Api, BodyError, body, header_text, metrics, no_page, not_allowed, reviews};
 use crate::access::{self, Attributes, Decision, User};
 use crate::decode::{self, Strictness};
 use crate::patch::PatchKind;
@@ -46,6 +46,9 @@ impl Call<'_> {
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<BodyError>,
     {
+        if place.group == metrics::GROUP && metrics::is_served(self.api.backends()) {
+            return self.metrics(&place).await;
+        }
         let registry = self.registry();
         let resource = registry
             .resource(&place.group, &place.version, &place.plural)
@@ -162,7 +165,7 @@ impl Call<'_> {
     }
 
     /// The form of the answer.
-    fn form(&self) -> Result<Form, Status> {
+    pub(super) fn form(&self) -> Result<Form, Status> {
         let include = self.parameters.get("includeObject");
         let include = Include::parse(include).ok_or_else(|| {
             Status::bad_request(format!("unrecognized includeObject value: \"{include}\""))
