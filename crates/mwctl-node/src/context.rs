@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
-use mwctl_container::Runtime;
+use mwctl_container::{Running, Runtime};
 
 use crate::attachment::PodNetworks;
 use crate::events::Events;
@@ -92,6 +92,13 @@ impl Context {
         self.lock()
             .get(&(uid.to_owned(), container.to_owned()))
             .cloned()
+    }
+
+    /// All containers that run, by the pod's uid and the container's name.
+    pub(crate) fn all_running(&self) -> Vec<((String, String), Running)> {
+        (self.lock().iter())
+            .map(|(place, live)| (place.clone(), live.running.clone()))
+            .collect()
     }
 
     /// Writes an event about a pod.

@@ -2,7 +2,7 @@
 //!
 //! [`Node`] makes itself known to a cluster, and runs the pods that are bound to it as containers of `mwctl-container`. Where images
 //! come from and which network pods are on is given to it ([`images::Images`], [`attachment::PodNetworks`]). What the API server asks
-//! nodes for, it asks [`streams::NodeStreams`].
+//! nodes for, it asks [`streams::NodeStreams`] and [`meter::NodeMeter`].
 //!
 //! [`network`] gives pods addresses, services, names, policies and a way out, in a namespace of its own.
 
@@ -12,6 +12,7 @@ mod events;
 pub mod images;
 pub mod log;
 mod machine;
+pub mod meter;
 pub mod network;
 mod node;
 mod pod;

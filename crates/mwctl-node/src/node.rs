@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attachment::PodNetworks;
 use crate::context::{Context, Options};
 use crate::images::Images;
+use crate::meter::{self, NodeMeter};
 use crate::pod::actor::{self, Update};
 use crate::pod::ports::{self, HostPort};
 use crate::pod::sources::Needs;
@@ -29,6 +30,7 @@ use crate::streams::NodeStreams;
 #[derive(Debug)]
 pub struct Node {
     context: Arc<Context>,
+    meter: NodeMeter,
     _tasks: JoinSet<()>,
 }
 
@@ -53,10 +55,18 @@ impl Node {
         let mut tasks = JoinSet::new();
         tasks.spawn(heartbeat::beat(context.clone()));
         tasks.spawn(Pods::new(context.clone()).watch());
+        let (meter, asked) = meter::channel();
+        tasks.spawn(meter::serve(context.clone(), asked));
         Ok(Self {
             context,
+            meter,
             _tasks: tasks,
         })
+    }
+
+    /// What is used, for whoever asks in the cluster's name.
+    pub fn meter(&self) -> NodeMeter {
+        self.meter.clone()
     }
 
     /// Logs, commands and connections, for whoever asks in the cluster's name.
