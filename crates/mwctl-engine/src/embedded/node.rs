@@ -4,6 +4,7 @@
 
 mod backend;
 mod images;
+mod readers;
 mod written;
 
 use std::collections::BTreeSet;
@@ -131,6 +132,7 @@ pub(super) async fn start(
     };
     let network = Network::start(config, watch::cluster(&client)).await?;
     let mut tasks = JoinSet::new();
+    tasks.spawn(readers::admit(client.clone()));
     if loopback.is_some() {
         tasks.spawn(host_access::tell(client.clone(), network.host_addresses()));
     }
@@ -151,7 +153,7 @@ pub(super) async fn start(
         },
     )
     .await?;
-    let backend = Arc::new(NodeBackend::new(node.streams()));
+    let backend = Arc::new(NodeBackend::new(node.streams(), node.meter()));
     let registration = server.api().backends().register(name, backend);
     Ok(Running {
         _registration: registration,

@@ -2,21 +2,23 @@
 
 use async_trait::async_trait;
 use mwctl_apiserver::backend::{
-    Backend, Connection, ContainerRef, Exit, Log, LogOptions, LogSource, PodRef, Process, Streams,
-    TerminalSize,
+    Backend, Connection, ContainerRef, Exit, Log, LogOptions, LogSource, Meter, NodeUsage, PodRef,
+    Process, Streams, TerminalSize, Usage,
 };
 use mwctl_apiserver::status::Status;
 use mwctl_node::log::{Query, Stream};
+use mwctl_node::meter::{NodeMeter, Use};
 use mwctl_node::streams::{NodeStreams, Place, Session, StreamError, Wanted};
 
-/// A node's streams, for the API server of its cluster.
+/// A node's streams and its meter, for the API server of its cluster.
 pub(super) struct NodeBackend {
     streams: NodeStreams,
+    meter: NodeMeter,
 }
 
 impl NodeBackend {
-    pub(super) fn new(streams: NodeStreams) -> Self {
-        Self { streams }
+    pub(super) fn new(streams: NodeStreams, meter: NodeMeter) -> Self {
+        Self { streams, meter }
     }
 }
 
@@ -67,6 +69,34 @@ impl Backend for NodeBackend {
             ))
         })?;
         Ok(Box::new(connected))
+    }
+
+    fn meter(&self) -> Option<&dyn Meter> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Meter for NodeBackend {
+    async fn usage(&self) -> Result<NodeUsage, Status> {
+        let used = self.meter.usage().await;
+        let used = used.ok_or_else(|| Status::internal("the node has ended"))?;
+        let containers = used.containers.iter();
+        Ok(NodeUsage {
+            at: used.at,
+            window: used.window,
+            node: usage(used.node),
+            containers: containers
+                .map(|(place, used)| (place.clone(), usage(*used)))
+                .collect(),
+        })
+    }
+}
+
+fn usage(used: Use) -> Usage {
+    Usage {
+        processors: used.processors,
+        memory: used.memory,
     }
 }
 
