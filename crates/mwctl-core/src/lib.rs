@@ -8,6 +8,7 @@
 //! text ──lock──→ what the names of bases meant
 //! Machine ──doctor──→ what is amiss, and its cure
 //! kubeconfig, minikube's words ──cluster──→ what is local, what runs
+//! cluster, its registry ──delivery──→ which way images take
 //! ```
 //!
 //! Nothing here reads a file, a clock, the environment or the network, and nothing here waits:
@@ -15,6 +16,7 @@
 
 pub mod cluster;
 pub mod conventions;
+pub mod delivery;
 pub mod develop;
 pub mod doctor;
 pub mod lease;
