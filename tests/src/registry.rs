@@ -1,9 +1,11 @@
-//! A registry of a test's own: images are put into it, pulled from it, and spoiled in it.
+//! A registry of a test's own: images are put into it, pushed to it, pulled from it, and spoiled in it.
 //!
-//! It has what pulls need of the distribution specification, tokens included, and says what it was
-//! asked. It doesn't store what is pushed: nothing pushes yet.
+//! It has what pulls and pushes need of the distribution specification, tokens included, and says what it was
+//! asked. Repositories have each its own contents, as real ones do.
 
-use std::collections::BTreeMap;
+mod uploads;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +22,17 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 #[derive(Debug, Default)]
 struct State {
     /// By digest: the form and the bytes.
-    contents: BTreeMap<String, (&'static str, Vec<u8>)>,
+    contents: BTreeMap<String, (String, Vec<u8>)>,
+    /// Which repository has which digest.
+    held: BTreeSet<(String, String)>,
+    /// What has come of an upload, by its number.
+    uploads: BTreeMap<u64, Vec<u8>>,
+    /// The digests that were uploaded.
+    received: Vec<String>,
+    /// What requests begin with that are answered with a status, and how often.
+    refusals: Vec<(String, u16, usize)>,
+    /// How much one request may bring.
+    limit: Option<usize>,
     /// By `REPOSITORY:TAG`: a digest.
     tags: BTreeMap<String, String>,
     /// As in `me:secret`; whoever has none gets nothing.
@@ -89,6 +101,14 @@ impl Registry {
         let index = state.keep(INDEX, index.to_string());
         let index = index["digest"].as_str().unwrap_or_default().to_owned();
         state.tags.insert(name.to_owned(), index.clone());
+        let repository = name
+            .rsplit_once(':')
+            .map_or(name, |(repository, _)| repository);
+        let digests = layers.iter().filter_map(|layer| layer["digest"].as_str());
+        let config = config["digest"].as_str();
+        for digest in digests.chain(config).chain([&*index, &*manifest]) {
+            state.hold(repository, digest);
+        }
         (index, manifest)
     }
 
@@ -106,6 +126,52 @@ impl Registry {
     /// Lets only this account in from now on, as in `me:secret`.
     pub fn close(&self, account: &str) {
         lock(&self.state).account = Some(account.to_owned());
+    }
+
+    /// Answers the next requests that begin so, as in `PUT /v2/`, with a status; 0 is no answer at all.
+    pub fn refuse(&self, begins: &str, status: u16, times: usize) {
+        let mut state = lock(&self.state);
+        state.refusals.push((begins.to_owned(), status, times));
+    }
+
+    /// Answers everything as it should again.
+    pub fn forgive(&self) {
+        let mut state = lock(&self.state);
+        state.refusals.clear();
+        state.limit = None;
+        state.account = None;
+    }
+
+    /// Takes no request of more bytes from now on.
+    pub fn limit(&self, bytes: usize) {
+        lock(&self.state).limit = Some(bytes);
+    }
+
+    /// Forgets all that it has.
+    pub fn empty(&self) {
+        let mut state = lock(&self.state);
+        state.contents.clear();
+        state.held.clear();
+        state.tags.clear();
+    }
+
+    /// The digests that were uploaded since the last time, sorted.
+    pub fn received(&self) -> Vec<String> {
+        let mut received = std::mem::take(&mut lock(&self.state).received);
+        received.sort();
+        received
+    }
+
+    /// The manifest under a name, as in `a/b:1`.
+    pub fn manifest(&self, name: &str) -> Option<Value> {
+        let state = lock(&self.state);
+        let (_, bytes) = state.contents.get(state.tags.get(name)?)?;
+        serde_json::from_slice(bytes).ok()
+    }
+
+    /// All names that it has, as in `a/b:1`.
+    pub fn names(&self) -> Vec<String> {
+        lock(&self.state).tags.keys().cloned().collect()
     }
 
     /// What it was asked since the last time, as in `GET /v2/name/manifests/tag`.
@@ -130,17 +196,45 @@ fn error(status: u16, code: &str) -> Response {
 }
 
 impl State {
-    fn keep(&mut self, media_type: &'static str, bytes: impl Into<Vec<u8>>) -> Value {
+    fn keep(&mut self, media_type: &str, bytes: impl Into<Vec<u8>>) -> Value {
         let bytes = bytes.into();
         let digest = digest(&bytes);
         let descriptor = json!({"mediaType": media_type, "digest": digest, "size": bytes.len()});
-        self.contents.insert(digest, (media_type, bytes));
+        self.contents.insert(digest, (media_type.to_owned(), bytes));
         descriptor
+    }
+
+    fn hold(&mut self, repository: &str, digest: &str) {
+        self.held.insert((repository.to_owned(), digest.to_owned()));
+    }
+
+    fn holds(&self, repository: &str, digest: &str) -> bool {
+        self.held
+            .contains(&(repository.to_owned(), digest.to_owned()))
+    }
+
+    /// What is answered without looking.
+    fn refusal(&mut self, request: &Request) -> Option<Response> {
+        if self.limit.is_some_and(|limit| request.body.len() > limit) {
+            return Some(error(413, "SIZE_INVALID"));
+        }
+        let asked = format!("{} {}", request.method, request.path);
+        let mut refusals = self.refusals.iter_mut();
+        let (_, status, times) =
+            refusals.find(|(begins, _, times)| *times > 0 && asked.starts_with(begins.as_str()))?;
+        *times -= 1;
+        Some(match status {
+            0 => Response::silence(),
+            status => error(*status, "UNKNOWN"),
+        })
     }
 
     fn answer(&mut self, request: &Request) -> Response {
         self.asked
             .push(format!("{} {}", request.method, request.path));
+        if let Some(refusal) = self.refusal(request) {
+            return refusal;
+        }
         if request.path == "/token" {
             return self.give_token(request);
         }
@@ -157,19 +251,24 @@ impl State {
         if request.path == "/v2/" {
             return Response::new(200, "{}");
         }
+        if let Some(answer) = self.receive(request) {
+            return answer;
+        }
         let path = request.path.strip_prefix("/v2/").unwrap_or_default();
         let found = if let Some((name, wanted)) = path.split_once("/manifests/") {
             let tagged = self.tags.get(&format!("{name}:{wanted}"));
             let digest = tagged.map_or(wanted, String::as_str);
-            self.contents.get_key_value(digest)
-        } else if let Some((_, digest)) = path.split_once("/blobs/") {
-            self.contents.get_key_value(digest)
+            let held = self.holds(name, digest);
+            self.contents.get_key_value(digest).filter(|_| held)
+        } else if let Some((name, digest)) = path.split_once("/blobs/") {
+            let held = self.holds(name, digest);
+            self.contents.get_key_value(digest).filter(|_| held)
         } else {
             None
         };
         match found {
             Some((digest, (media_type, bytes))) => Response::new(200, bytes.clone())
-                .header("Content-Type", *media_type)
+                .header("Content-Type", media_type)
                 .header("Docker-Content-Digest", digest),
             None => error(404, "MANIFEST_UNKNOWN"),
         }

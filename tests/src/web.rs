@@ -15,10 +15,16 @@ pub struct Request {
     pub method: String,
     /// The path, without what follows a question mark.
     pub path: String,
+    /// What follows the question mark, as it was sent.
+    pub query: String,
     /// Where it was sent to, as the client names it.
     pub host: String,
     /// The account or token that came along.
     pub authorization: Option<String>,
+    /// Which part of the whole it is, as in `0-99`.
+    pub range: Option<String>,
+    /// What kind of content it is.
+    pub content_type: Option<String>,
     /// What was sent.
     pub body: Vec<u8>,
 }
@@ -42,6 +48,11 @@ impl Response {
             headers: Vec::new(),
             body: body.into(),
         }
+    }
+
+    /// None at all: the connection ends.
+    pub fn silence() -> Self {
+        Self::new(0, Vec::new())
     }
 
     /// The same with one more header.
@@ -117,11 +128,9 @@ fn serve(stream: TcpStream, answer: &Answer) -> io::Result<()> {
         ..Request::default()
     };
     let target = words.next().unwrap_or_default();
-    target
-        .split('?')
-        .next()
-        .unwrap_or_default()
-        .clone_into(&mut request.path);
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    path.clone_into(&mut request.path);
+    query.clone_into(&mut request.query);
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -133,11 +142,16 @@ fn serve(stream: TcpStream, answer: &Answer) -> io::Result<()> {
             "content-length" => length = value.trim().parse().unwrap_or_default(),
             "host" => value.trim().clone_into(&mut request.host),
             "authorization" => request.authorization = Some(value.trim().to_owned()),
+            "content-range" => request.range = Some(value.trim().to_owned()),
+            "content-type" => request.content_type = Some(value.trim().to_owned()),
             _ => {}
         }
     }
     reader.take(length).read_to_end(&mut request.body)?;
     let response = answer(&request);
+    if response.status == 0 {
+        return Ok(());
+    }
     let (status, length) = (response.status, response.body.len());
     let headers = response.headers.iter();
     let headers: String = headers

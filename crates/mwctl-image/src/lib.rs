@@ -46,5 +46,5 @@ pub use import::{ImportError, ImportOptions};
 pub use owners::{Owners, UnknownOwner};
 pub use packages::Packages;
 pub use reference::{InvalidReference, Reference};
-pub use registry::{Credentials, Progress, PullError, Registry, Remote};
+pub use registry::{Credentials, Progress, PullError, Push, PushError, Registry, Remote};
 pub use store::{Collected, Details, Layer, Originals, Pin, Record, Store, StoreError};

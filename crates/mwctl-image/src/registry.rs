@@ -1,11 +1,14 @@
 //! Pulls: images from the registries that their references name.
+//!
+//! How images get to a registry is [`push`]'s work.
 
 mod credentials;
+mod push;
 
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -15,6 +18,7 @@ use oci_client::errors::{OciDistributionError, OciErrorCode};
 use oci_client::manifest::OciDescriptor;
 
 pub use credentials::Credentials;
+pub use push::{Push, PushError};
 
 use crate::digest::{Digest, Hashing, NoDigest};
 use crate::oci::{self, Descriptor, Index, Manifest};
@@ -193,6 +197,9 @@ pub struct Remote {
 pub struct Registry {
     /// Who never pulls needs none, so that it's an error for who does alone.
     client: Result<Client, Arc<OciDistributionError>>,
+    /// The same for sending large contents as a whole; made when something is pushed.
+    whole: Arc<OnceLock<Result<Client, Arc<OciDistributionError>>>>,
+    plain: Vec<String>,
     credentials: Credentials,
 }
 
@@ -211,19 +218,30 @@ pub(crate) fn install_provider() {
     });
 }
 
+/// A client that waits so long for an answer, and sends contents as a whole or in pieces.
+fn client(
+    plain: &[String],
+    patience: Duration,
+    use_monolithic_push: bool,
+) -> Result<Client, OciDistributionError> {
+    install_provider();
+    Client::try_from(ClientConfig {
+        protocol: ClientProtocol::HttpsExcept(plain.to_vec()),
+        // Whoever is offline should learn it soon.
+        connect_timeout: Some(Duration::from_secs(5)),
+        read_timeout: Some(patience),
+        use_monolithic_push,
+        ..ClientConfig::default()
+    })
+}
+
 impl Registry {
     /// Speaks HTTPS to all registries but those in `plain`, as `localhost:5000`.
     pub fn new(plain: Vec<String>, credentials: Credentials) -> Self {
-        install_provider();
-        let config = ClientConfig {
-            protocol: ClientProtocol::HttpsExcept(plain),
-            // Whoever is offline should learn it soon.
-            connect_timeout: Some(Duration::from_secs(5)),
-            read_timeout: Some(Duration::from_mins(1)),
-            ..ClientConfig::default()
-        };
         Self {
-            client: Client::try_from(config).map_err(Arc::new),
+            client: client(&plain, Duration::from_mins(1), false).map_err(Arc::new),
+            whole: Arc::default(),
+            plain,
             credentials,
         }
     }
