@@ -16,6 +16,7 @@ mod killed;
 mod kills;
 mod node;
 mod place;
+mod pushes;
 mod quickstart;
 
 use std::io::Read;

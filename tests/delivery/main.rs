@@ -13,11 +13,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use mwctl_core::model::Build;
 use mwctl_engine::command::{Command, CommandRunner as _, ProcessRunner, ignore_lines};
-use mwctl_engine::delivery::{Containerd, Delivery, DeliveryError, Docker, How, ImageDelivery};
+use mwctl_engine::delivery::{
+    Containerd, Delivered, Delivery, DeliveryError, Docker, How, ImageDelivery, Imports,
+    bring_archive,
+};
 use mwctl_engine::image::base::LocalLayout;
 use mwctl_engine::image::{BaseSource, Bases, Builder, Built, Cache, Request, chain};
 use mwctl_engine::images::oci::architecture;
-use mwctl_engine::progress::silent;
+use mwctl_engine::progress::{Report, silent};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -34,7 +37,7 @@ struct Stage {
     kind: Kind,
     /// The words that call the node's program.
     words: Vec<String>,
-    node: Arc<dyn ImageDelivery>,
+    node: Arc<dyn Imports>,
     builder: Builder,
     /// How often something was looked at.
     seen: AtomicUsize,
@@ -52,7 +55,7 @@ impl Stage {
         };
         let words: Vec<String> = words.collect();
         let runner = Arc::new(ProcessRunner::new());
-        let node: Arc<dyn ImageDelivery> = match kind {
+        let node: Arc<dyn Imports> = match kind {
             Kind::Containerd => Arc::new(Containerd::new("node", words.clone(), runner.clone())),
             Kind::Docker => Arc::new(Docker::new("node", words.clone(), runner.clone())),
         };
@@ -229,7 +232,7 @@ impl Stage {
 /// A node whose garbage collection comes between the question and the import: it says once that it knows layers which it then lacks.
 #[derive(Debug)]
 struct Forgetful {
-    node: Arc<dyn ImageDelivery>,
+    node: Arc<dyn Imports>,
     said: BTreeSet<String>,
     asked: AtomicBool,
 }
@@ -244,6 +247,22 @@ impl ImageDelivery for Forgetful {
         self.node.has(built).await
     }
 
+    async fn bring(
+        &self,
+        builder: &Builder,
+        built: &Built,
+        report: Report<'_>,
+    ) -> Result<Delivered, DeliveryError> {
+        bring_archive(self, builder, built, report).await
+    }
+
+    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
+        None
+    }
+}
+
+#[async_trait]
+impl Imports for Forgetful {
     async fn known(&self) -> Result<Option<BTreeSet<String>>, DeliveryError> {
         self.asked.store(true, Ordering::Relaxed);
         Ok(Some(self.said.clone()))
@@ -255,10 +274,6 @@ impl ImageDelivery for Forgetful {
 
     async fn forget(&self, built: &Built) -> Result<(), DeliveryError> {
         self.node.forget(built).await
-    }
-
-    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
-        None
     }
 }
 

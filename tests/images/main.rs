@@ -10,5 +10,6 @@ mod build;
 mod engine;
 mod kill;
 mod program;
+mod push;
 mod registry;
 mod service;

@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use mwctl_core::delivery::{Facts, choose};
 use mwctl_core::minikube::profile;
 use mwctl_core::model::Build;
-use mwctl_engine::delivery::{DeliveryError, for_cluster};
+use mwctl_engine::delivery::{DeliveryError, by};
 use mwctl_engine::image::base::LocalLayout;
 use mwctl_engine::image::{Bases, Builder, Built, Cache, Request};
+use mwctl_engine::images::Credentials;
 use mwctl_engine::progress::silent;
 use sha2::{Digest as _, Sha256};
 
@@ -67,9 +69,19 @@ async fn deliver(images_after: impl Fn(&Built) -> Value) -> (Stage, Result<(), D
     let kind = Kind::Minikube {
         profile: "work".to_owned(),
     };
-    let delivery = for_cluster(&kind, Some(&profile), stage.runner())
-        .await
-        .unwrap();
+    let facts = Facts {
+        kind: &kind,
+        profile: Some(&profile),
+        advertised: None,
+        asked: None,
+    };
+    let delivery = by(
+        choose(facts).choice,
+        stage.runner(),
+        &Credentials::default(),
+    )
+    .await;
+    let delivery = delivery.unwrap();
     let result = delivery.deliver(&builder, &built, &silent).await;
     (stage, result.map(drop))
 }

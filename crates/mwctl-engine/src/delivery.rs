@@ -1,36 +1,36 @@
-//! Brings images onto the nodes of a cluster, without a registry, and looks whether they arrived.
+//! Brings images to where the nodes of a cluster have them, and looks whether they arrived.
 //!
-//! A node is asked what it has; where it knows the lower layers, only the others are sent. When
-//! that fails for any reason the whole image goes. Importing programs that exit with 0 though they
-//! failed are known, so the node is asked again afterwards.
+//! Which way that is, onto the nodes themselves or by a registry, is [`mwctl_core::delivery`]'s decision. Each way
+//! sends only what is missing: [`Imports`] asks what a place has unpacked, [`ByRegistry`] what a registry has.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mwctl_core::cluster::Kind;
-use mwctl_core::minikube::Profile;
-use mwctl_image::{ImportError, StoreError};
+use mwctl_core::delivery::{Choice, NoWay, Registry};
+use mwctl_image::{Credentials, ImportError, InvalidReference, PushError, StoreError};
 
 use crate::command::{CommandError, CommandRunner};
 use crate::image::{BaseError, BaseSource, BuildError, Builder, Built, Request};
-use crate::progress::{Report, Step};
+use crate::progress::Report;
 
 mod containerd;
 mod docker;
+mod imports;
 mod minikube;
 mod nodes;
+mod registry;
 mod store;
 mod tool;
 
 pub use containerd::Containerd;
 pub use docker::Docker;
+pub use imports::{Imports, bring_archive};
 pub use minikube::MinikubeLoad;
+pub use registry::ByRegistry;
 pub use store::LocalStore;
 
-/// One place that holds images: a node, or a daemon that all nodes use.
+/// One place that holds images: a node, a daemon that all nodes use, or a registry that they pull from.
 #[async_trait]
 pub trait ImageDelivery: fmt::Debug + Send + Sync {
     /// The place, for people.
@@ -39,14 +39,13 @@ pub trait ImageDelivery: fmt::Debug + Send + Sync {
     /// Whether it has the image, by name and content.
     async fn has(&self, built: &Built) -> Result<bool, DeliveryError>;
 
-    /// The chains of layers that it can build upon; `None` where it takes only whole images.
-    async fn known(&self) -> Result<Option<BTreeSet<String>>, DeliveryError>;
-
-    /// Imports an archive. Whether it arrived is asked with [`Self::has`].
-    async fn import(&self, archive: &Path, built: &Built) -> Result<(), DeliveryError>;
-
-    /// Removes what a failed import left under the image's name.
-    async fn forget(&self, built: &Built) -> Result<(), DeliveryError>;
+    /// Brings the image there, unless it is there, and makes sure that it arrived.
+    async fn bring(
+        &self,
+        builder: &Builder,
+        built: &Built,
+        report: Report<'_>,
+    ) -> Result<Delivered, DeliveryError>;
 
     /// The same place as one where bases are found, if it can give them.
     fn as_base_source(&self) -> Option<Arc<dyn BaseSource>>;
@@ -88,6 +87,8 @@ pub enum DeliveryError {
     Unsupported {
         /// What kind of cluster it is.
         cluster: String,
+        /// Where the cluster says how to have a registry.
+        help: Option<String>,
     },
     /// The cluster is an API only.
     #[error("the embedded cluster has no node that runs containers, and so no place for images")]
@@ -128,6 +129,29 @@ pub enum DeliveryError {
         /// Why.
         source: BaseError,
     },
+    /// The registry has names for images that no pod could have.
+    #[error("the image can't be named at the registry")]
+    Name(#[from] InvalidReference),
+    /// Its layers can't be had.
+    #[error("cannot get the layers of `{reference}`")]
+    Layers {
+        /// The image.
+        reference: String,
+        /// Why.
+        source: BaseError,
+    },
+    /// The registry between this machine and the nodes doesn't do what it is asked.
+    #[error("cannot use the registry `{registry}` ({why})")]
+    Push {
+        /// The registry.
+        registry: String,
+        /// Why it is used.
+        why: String,
+        /// Where it is told what to do.
+        help: Option<String>,
+        /// What went wrong.
+        source: PushError,
+    },
     /// It was imported without an error and isn't there.
     #[error("`{reference}` was imported into {node}, but it isn't there")]
     NotArrived {
@@ -142,9 +166,14 @@ impl DeliveryError {
     /// What to type next.
     pub fn hints(&self) -> Vec<String> {
         match self {
-            Self::Unsupported { .. } => vec![
-                "push the image to a registry that the cluster reads, and name it: `image: REGISTRY/NAME:TAG`".to_owned(),
-            ],
+            Self::Unsupported { help, .. } => {
+                let own = "push the image to a registry that the cluster reads, and name it: `image: REGISTRY/NAME:TAG`";
+                let ours = "or name a registry that this machine may push to and the cluster reads: `--registry HOST:PORT`";
+                let help = help
+                    .iter()
+                    .map(|help| format!("this cluster says how to have one: {help}"));
+                help.chain([own.to_owned(), ours.to_owned()]).collect()
+            }
             Self::NoContainers => {
                 vec!["name a cluster that runs containers: `--cluster NAME`".to_owned()]
             }
@@ -153,9 +182,30 @@ impl DeliveryError {
             Self::NoNodes { .. } => {
                 vec!["`docker ps` shows whether the cluster's containers run".to_owned()]
             }
-            Self::Archive { source, .. } => source.hints(),
+            Self::Archive { source, .. } | Self::Layers { source, .. } => source.hints(),
+            Self::Push { help, source, .. } => {
+                let mut hints = source.hints();
+                hints.extend(
+                    help.iter()
+                        .map(|help| format!("the cluster names a page about it: {help}")),
+                );
+                hints.push(
+                    "or leave it out: `--registry none` brings images onto the nodes themselves, `--registry HOST:PORT` names another one"
+                        .to_owned(),
+                );
+                hints
+            }
             Self::Command { source, .. } => source.hints(),
             _ => Vec::new(),
+        }
+    }
+}
+
+impl From<NoWay> for DeliveryError {
+    fn from(none: NoWay) -> Self {
+        match none {
+            NoWay::Unsupported { cluster, help } => Self::Unsupported { cluster, help },
+            NoWay::NoContainers => Self::NoContainers,
         }
     }
 }
@@ -164,22 +214,51 @@ impl DeliveryError {
 #[derive(Clone, Debug)]
 pub struct Delivery {
     targets: Vec<Arc<dyn ImageDelivery>>,
+    /// Where images have other names than those they are made under.
+    registry: Option<Registry>,
+    why: Option<String>,
 }
 
-/// Finds out how images get into a cluster. A minikube profile needs its configuration, as
-/// [`crate::cluster::Found`] has it.
-pub async fn for_cluster(
-    kind: &Kind,
-    profile: Option<&Profile>,
+/// Finds the places of the way that was chosen; `accounts` open registries.
+pub async fn by(
+    choice: Result<Choice, NoWay>,
     runner: Arc<dyn CommandRunner>,
+    accounts: &Credentials,
 ) -> Result<Delivery, DeliveryError> {
-    nodes::find(kind, profile, runner).await.map(Delivery::new)
+    nodes::find(choice?, runner, accounts).await
 }
 
 impl Delivery {
     /// To these places.
     pub fn new(targets: Vec<Arc<dyn ImageDelivery>>) -> Self {
-        Self { targets }
+        Self {
+            targets,
+            registry: None,
+            why: None,
+        }
+    }
+
+    /// The name by which pods ask for an image that was made here.
+    pub fn named(&self, made: &str) -> String {
+        let registry = self.registry.as_ref();
+        registry.map_or_else(|| made.to_owned(), |registry| registry.named(made))
+    }
+
+    /// The name under which an image was made that a pod asks for by this one.
+    pub fn made(&self, named: &str) -> String {
+        let registry = self.registry.as_ref();
+        let made = registry.and_then(|registry| registry.made(named));
+        made.unwrap_or_else(|| named.to_owned())
+    }
+
+    /// Where images go, and why there, as one sentence for people.
+    pub fn in_words(&self) -> String {
+        let places: Vec<String> = self.targets.iter().map(|place| place.describe()).collect();
+        let places = places.join(", ");
+        match &self.why {
+            Some(why) => format!("images go to {places}: {why}"),
+            None => format!("images go to {places}"),
+        }
     }
 
     /// The places.
@@ -212,91 +291,9 @@ impl Delivery {
         let deliveries = self
             .targets
             .iter()
-            .map(|target| deliver_to(target.as_ref(), builder, built, report));
+            .map(|target| target.bring(builder, built, report));
         futures::future::try_join_all(deliveries).await
     }
-}
-
-async fn deliver_to(
-    target: &dyn ImageDelivery,
-    builder: &Builder,
-    built: &Built,
-    report: Report<'_>,
-) -> Result<Delivered, DeliveryError> {
-    let since = std::time::Instant::now();
-    let delivered = |how, layers, bytes| Delivered {
-        node: target.describe(),
-        how,
-        layers,
-        bytes,
-        milliseconds: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
-    };
-    // Both questions at once: asking costs more than answering.
-    let (has, known) = tokio::join!(target.has(built), target.known());
-    if has? {
-        return Ok(delivered(How::Present, 0, 0));
-    }
-    let step = Step::start(
-        report,
-        format!("deliver {} to {}", built.reference(), target.describe()),
-    );
-    let known = known?.unwrap_or_default();
-    let lacking = crate::image::archive::lacking(&built.image, &known).len();
-    if lacking < built.image.layers.len() {
-        match send(target, builder, built, &known).await {
-            Ok((layers, bytes)) => {
-                step.finish();
-                return Ok(delivered(How::Delta, layers, bytes));
-            }
-            Err(error) => {
-                tracing::warn!(%error, node = target.describe(), "sending the whole image");
-            }
-        }
-    }
-    let (layers, bytes) = send(target, builder, built, &BTreeSet::new()).await?;
-    step.finish();
-    Ok(delivered(How::Full, layers, bytes))
-}
-
-async fn send(
-    target: &dyn ImageDelivery,
-    builder: &Builder,
-    built: &Built,
-    known: &BTreeSet<String>,
-) -> Result<(usize, u64), DeliveryError> {
-    let unwritten = |source| DeliveryError::Archive {
-        reference: built.reference().to_owned(),
-        source,
-    };
-    let workspace = builder
-        .cache()
-        .workspace()
-        .map_err(|source| unwritten(BaseError::io(Path::new("archive"), source)))?;
-    // minikube takes two files of one name for one: the name has the content's digest.
-    let digest = built.image.digest.trim_start_matches("sha256:");
-    let path = workspace.path().join(format!("mwctl-{digest}.tar"));
-    let archive = builder
-        .archive(built, known, &path)
-        .await
-        .map_err(unwritten)?;
-    let imported = target.import(&path, built).await;
-    let arrived = match &imported {
-        Ok(()) => target.has(built).await?,
-        Err(_) => false,
-    };
-    if arrived {
-        return Ok((archive.layers, archive.bytes));
-    }
-    // containerd 1.6 keeps the name of an image that it couldn't unpack, and the kubelet would
-    // believe it. Where nothing was kept, removing fails, and that is fine.
-    if let Err(error) = target.forget(built).await {
-        tracing::debug!(%error, "nothing to remove after a failed import");
-    }
-    imported?;
-    Err(DeliveryError::NotArrived {
-        node: target.describe(),
-        reference: built.reference().to_owned(),
-    })
 }
 
 /// An image that was made and is on all nodes.
@@ -341,10 +338,16 @@ pub async fn provide(
         Ok(delivered) => Ok(Provided { built, delivered }),
         // The base that was remembered is nowhere any more: it was replaced by another one of the
         // same name. Build upon that.
-        Err(DeliveryError::Archive {
-            source: BaseError::LayerNotFound { .. },
-            ..
-        }) => {
+        Err(
+            DeliveryError::Archive {
+                source: BaseError::LayerNotFound { .. },
+                ..
+            }
+            | DeliveryError::Layers {
+                source: BaseError::LayerNotFound { .. },
+                ..
+            },
+        ) => {
             builder.forget_base(&request.build.base);
             let built = builder.image(request, report).await?;
             let delivered = delivery.deliver(builder, &built, report).await?;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use mwctl_core::cluster::Kind;
+use mwctl_core::delivery::{Asked, Decision, Facts, choose};
 use mwctl_core::develop::Rules;
 use mwctl_core::lock::Lock;
 use mwctl_core::minikube::Profile;
@@ -83,6 +84,10 @@ pub struct Surroundings<'a> {
     pub kind: &'a Kind,
     /// The minikube profile, where it is one.
     pub profile: Option<&'a Profile>,
+    /// What the cluster says of a registry, as it is written there.
+    pub advertised: Option<&'a str>,
+    /// What the user said of registries.
+    pub asked: Option<&'a Asked>,
     /// The nodes' architecture, as in `amd64`.
     pub architecture: &'a str,
     /// Where images are kept.
@@ -103,6 +108,8 @@ impl Workshop {
         let Surroundings {
             kind,
             profile,
+            advertised,
+            asked,
             architecture,
             cache,
             runner,
@@ -110,7 +117,19 @@ impl Workshop {
             lock,
             tell,
         } = surroundings;
-        let delivery = delivery::for_cluster(kind, profile, runner.clone()).await;
+        let Decision { choice, warning } = choose(Facts {
+            kind,
+            profile,
+            advertised,
+            asked,
+        });
+        if let Some(warning) = warning {
+            tell.say(warning);
+        }
+        let delivery = delivery::by(choice, runner.clone(), &machine.accounts).await;
+        if let Ok(delivery) = &delivery {
+            tracing::info!("{}", delivery.in_words());
+        }
         let mut sources: Vec<Arc<dyn BaseSource>> = vec![Arc::new(LocalLayout)];
         // The embedded cluster's images are those of this store already.
         if !matches!(kind, Kind::Embedded { images: Some(_) }) {
@@ -181,12 +200,17 @@ impl Workshop {
         let Some((build, source)) = recipe(service) else {
             return Ok(None);
         };
+        let developed = developed.map(|named| match &self.delivery {
+            Ok(delivery) => delivery.made(named),
+            Err(_) => named.to_owned(),
+        });
+        let developed = developed.as_deref();
         let planned = match &build.file {
             Some(file) => self.plan_file(service, &source, file, developed).await?,
             None => self.plan_layers(service, &source, build, developed).await?,
         };
         let build = ImageBuild {
-            reference: planned.reference().clone(),
+            reference: self.named(planned.reference()),
             built: planned.built().is_some(),
         };
         self.lock().insert(build.reference.clone(), planned);
@@ -292,13 +316,22 @@ impl Workshop {
             }
         };
         let built = built.map_err(failure)?;
-        if built.reference() != reference {
+        if self.named(built.reference()) != reference {
             return Err(Failure::from(ChangedMeanwhile));
         }
         if let Some(planned) = self.lock().get_mut(reference) {
             planned.set_built(built.clone());
         }
         Ok(built)
+    }
+
+    /// The name by which pods ask for an image that was made here.
+    fn named(&self, made: &str) -> String {
+        match &self.delivery {
+            Ok(delivery) => delivery.named(made),
+            // Nothing leaves this machine.
+            Err(_) => made.to_owned(),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Planned>> {
@@ -332,6 +365,7 @@ impl Images for Workshop {
             Ok(delivery) => delivery,
             Err(error) => return Err(failed(error.hints(), error.to_string().into())),
         };
+        progress(delivery.in_words());
         let report = |sign: Progress| progress(in_words(sign));
         let delivered = delivery
             .deliver(&self.builder, &built, &report)

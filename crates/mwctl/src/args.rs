@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::ArgValueCompleter;
+use mwctl_core::delivery::Asked;
 
 use crate::commands::completion::{fields, services};
 use crate::env;
@@ -51,6 +52,11 @@ pub struct Global {
     /// A context that may be used although it isn't known to be local; may be repeated.
     #[arg(long, global = true, value_name = "CONTEXT", env = env::ALLOW_CONTEXT, value_delimiter = ',')]
     pub allow_context: Vec<String>,
+
+    /// The registry that images are pushed to and the cluster's nodes pull from, `HOST:PORT`, or `HOST:PORT=HOST:PORT`
+    /// where the nodes call it something else; `none` for none, whatever the cluster says.
+    #[arg(long, global = true, value_name = "PLACE", env = env::REGISTRY)]
+    pub registry: Option<Asked>,
 
     /// The namespace, instead of the stack's own.
     #[arg(long, global = true, value_name = "NAME", env = env::NAMESPACE)]

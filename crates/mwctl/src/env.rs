@@ -16,6 +16,8 @@ pub(crate) const PROFILE: &str = "MWCTL_PROFILE";
 pub(crate) const ALLOW_CONTEXT: &str = "MWCTL_ALLOW_CONTEXT";
 /// Stands for `--output`.
 pub(crate) const OUTPUT: &str = "MWCTL_OUTPUT";
+/// Stands for `--registry`.
+pub(crate) const REGISTRY: &str = "MWCTL_REGISTRY";
 /// Stands for `--cache-dir`.
 pub(crate) const CACHE_DIR: &str = "MWCTL_CACHE_DIR";
 /// Where images are kept, a folder of one user; by default below `XDG_DATA_HOME`.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kube::config::Kubeconfig;
-use mwctl_core::cluster::{Choice, Context, EMBEDDED, Refusal};
+use mwctl_core::cluster::{Choice, Context, EMBEDDED, Kind, Refusal};
 use mwctl_core::conventions::Explanation;
 use mwctl_core::lock::Lock;
 use mwctl_core::model::{Service, Stack};
@@ -19,7 +19,7 @@ use mwctl_engine::image::base::bootstrap::{Bootstrap, Tell};
 use mwctl_engine::image::file::Machine;
 use mwctl_engine::images::Credentials;
 use mwctl_engine::images::build::Outside;
-use mwctl_engine::kube::Cluster;
+use mwctl_engine::kube::{Cluster, Request, observe};
 use mwctl_engine::workshop::{Surroundings, Workshop};
 use mwctl_engine::workspace::{self, Asked, Load, Workspace};
 
@@ -258,12 +258,16 @@ impl Invocation {
         workspace: &Workspace,
     ) -> Result<Target, CommandError> {
         let cluster = self.cluster(context, &workspace.stack.namespace).await?;
-        let architecture = mwctl_engine::kube::observe::architecture(&cluster)
-            .await
-            .map_err(|error| unreachable(error, &context.name))?;
+        let (architecture, advertised) = tokio::try_join!(
+            observe::architecture(&cluster),
+            self.advertised(&cluster, context)
+        )
+        .map_err(|error| unreachable(error, &context.name))?;
         let workshop = Workshop::new(Surroundings {
             kind: &context.kind,
             profile: found.profile(&context.kind),
+            advertised: advertised.as_deref(),
+            asked: self.global.registry.as_ref(),
             architecture: &architecture,
             cache: self.cache(),
             runner: Self::runner(),
@@ -273,6 +277,19 @@ impl Invocation {
         })
         .await;
         Ok(Target { cluster, workshop })
+    }
+
+    /// What a cluster says of a registry; it isn't asked where that changes nothing.
+    async fn advertised(
+        &self,
+        cluster: &Cluster,
+        context: &Context,
+    ) -> Result<Option<String>, Request> {
+        let mounted = matches!(context.kind, Kind::Embedded { images: Some(_) });
+        if mounted || self.global.registry.is_some() {
+            return Ok(None);
+        }
+        observe::local_registry(cluster).await
     }
 
     /// For what is said to people while an answer is being made.

@@ -10,10 +10,11 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::tool::Tool;
-use super::{DeliveryError, ImageDelivery};
+use super::{Delivered, DeliveryError, ImageDelivery, Imports, bring_archive};
 use crate::command::{Command, CommandError, CommandRunner, Input, Output};
 use crate::image::base::manifest_for;
-use crate::image::{Base, BaseError, BaseSource, BlobDescriptor, Built};
+use crate::image::{Base, BaseError, BaseSource, BlobDescriptor, Builder, Built};
+use crate::progress::Report;
 
 /// The namespace in which the kubelet's images are.
 const NAMESPACE: &str = "k8s.io";
@@ -101,6 +102,22 @@ impl ImageDelivery for Containerd {
         Ok(digest.as_deref() == Some(built.image.digest.as_str()))
     }
 
+    async fn bring(
+        &self,
+        builder: &Builder,
+        built: &Built,
+        report: Report<'_>,
+    ) -> Result<Delivered, DeliveryError> {
+        bring_archive(self, builder, built, report).await
+    }
+
+    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
+        Some(Arc::new(self.clone()))
+    }
+}
+
+#[async_trait]
+impl Imports for Containerd {
     async fn known(&self) -> Result<Option<BTreeSet<String>>, DeliveryError> {
         let question = self.question(&["snapshots", "--snapshotter", "overlayfs", "ls"]);
         let listed = self.0.deliver(question).await?;
@@ -118,10 +135,6 @@ impl ImageDelivery for Containerd {
     async fn forget(&self, built: &Built) -> Result<(), DeliveryError> {
         let command = self.question(&["images", "rm", built.reference()]);
         self.0.deliver(command).await.map(drop)
-    }
-
-    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
-        Some(Arc::new(self.clone()))
     }
 }
 

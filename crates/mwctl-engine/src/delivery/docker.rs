@@ -12,9 +12,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::tool::Tool;
-use super::{DeliveryError, ImageDelivery};
+use super::{Delivered, DeliveryError, ImageDelivery, Imports, bring_archive};
 use crate::command::{Command, CommandError, CommandRunner, Input};
-use crate::image::{BaseSource, Built, chain};
+use crate::image::{BaseSource, Builder, Built, chain};
+use crate::progress::Report;
 
 const QUESTION: Duration = Duration::from_secs(30);
 const IMPORT: Duration = Duration::from_mins(10);
@@ -60,6 +61,22 @@ impl ImageDelivery for Docker {
         }
     }
 
+    async fn bring(
+        &self,
+        builder: &Builder,
+        built: &Built,
+        report: Report<'_>,
+    ) -> Result<Delivered, DeliveryError> {
+        bring_archive(self, builder, built, report).await
+    }
+
+    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
+        None
+    }
+}
+
+#[async_trait]
+impl Imports for Docker {
     async fn known(&self) -> Result<Option<BTreeSet<String>>, DeliveryError> {
         let question = self.command(["image", "ls", "-q", "--no-trunc"]);
         let listed = self.0.deliver(question).await?.text();
@@ -93,9 +110,5 @@ impl ImageDelivery for Docker {
     async fn forget(&self, built: &Built) -> Result<(), DeliveryError> {
         let command = self.command(["image", "rm", built.reference()]);
         self.0.deliver(command).await.map(drop)
-    }
-
-    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
-        None
     }
 }

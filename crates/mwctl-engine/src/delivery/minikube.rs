@@ -9,9 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mwctl_core::minikube as words;
 
-use super::{DeliveryError, ImageDelivery};
+use super::{Delivered, DeliveryError, ImageDelivery, Imports, bring_archive};
 use crate::command::{Command, CommandError, CommandRunner, Output, ignore_lines};
-use crate::image::{BaseSource, Built};
+use crate::image::{BaseSource, Builder, Built};
+use crate::progress::Report;
 
 const QUESTION: Duration = Duration::from_mins(1);
 const IMPORT: Duration = Duration::from_mins(15);
@@ -69,6 +70,22 @@ impl ImageDelivery for MinikubeLoad {
         ))
     }
 
+    async fn bring(
+        &self,
+        builder: &Builder,
+        built: &Built,
+        report: Report<'_>,
+    ) -> Result<Delivered, DeliveryError> {
+        bring_archive(self, builder, built, report).await
+    }
+
+    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
+        None
+    }
+}
+
+#[async_trait]
+impl Imports for MinikubeLoad {
     async fn known(&self) -> Result<Option<BTreeSet<String>>, DeliveryError> {
         Ok(None)
     }
@@ -83,9 +100,5 @@ impl ImageDelivery for MinikubeLoad {
     async fn forget(&self, _built: &Built) -> Result<(), DeliveryError> {
         // A failed load leaves no name behind.
         Ok(())
-    }
-
-    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
-        None
     }
 }

@@ -1,140 +1,91 @@
-//! Which places hold a cluster's images, by the kind of cluster.
+//! Finds the places of a way that was chosen: nodes that have to be looked for, and registries that are this machine.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mwctl_core::cluster::Kind;
-use mwctl_core::minikube::Profile;
+use mwctl_core::delivery::{Choice, Containers, Node, Runtime, Way, is_loopback};
+use mwctl_image::{Credentials, Registry};
 
-use super::{Containerd, DeliveryError, Docker, ImageDelivery, LocalStore, MinikubeLoad};
+use super::{
+    ByRegistry, Containerd, Delivery, DeliveryError, Docker, ImageDelivery, LocalStore,
+    MinikubeLoad,
+};
 use crate::command::{Command, CommandRunner, ignore_lines};
 
 type Targets = Vec<Arc<dyn ImageDelivery>>;
 
+/// How long the name of a registry may take to be looked up.
+const LOOK_UP: Duration = Duration::from_secs(2);
+
 pub(super) async fn find(
-    kind: &Kind,
-    profile: Option<&Profile>,
+    choice: Choice,
     runner: Arc<dyn CommandRunner>,
-) -> Result<Targets, DeliveryError> {
-    let docker = |name: &str, words: &[&str]| -> Targets {
-        vec![Arc::new(Docker::new(
-            name,
-            words.iter().copied(),
-            runner.clone(),
-        ))]
-    };
-    match kind {
-        Kind::Containerd { socket, ctr } => Ok(vec![Arc::new(Containerd::new(
-            format!("containerd at {socket}"),
-            [ctr.as_str(), "-a", socket],
-            runner,
-        ))]),
-        Kind::K3s => Ok(vec![Arc::new(Containerd::new(
-            "k3s",
-            ["k3s", "ctr"],
-            runner,
-        ))]),
-        Kind::Kind { name } => {
-            let labels = Labels {
-                cluster: format!("io.x-k8s.kind.cluster={name}"),
-                role: "io.x-k8s.kind.role",
-                roles: &["control-plane", "worker"],
-            };
-            in_containers(&format!("kind cluster `{name}`"), &labels, runner).await
-        }
-        Kind::K3d { name } => {
-            let labels = Labels {
-                cluster: format!("k3d.cluster={name}"),
-                role: "k3d.role",
-                roles: &["server", "agent"],
-            };
-            in_containers(&format!("k3d cluster `{name}`"), &labels, runner).await
-        }
-        Kind::Minikube { profile: name } => Ok(minikube(name, profile, runner)),
-        Kind::DockerDesktop => Ok(docker("Docker Desktop", &["docker"])),
-        Kind::Orbstack => Ok(docker("OrbStack", &["docker", "--context", "orbstack"])),
-        Kind::RancherDesktop => Ok(docker(
-            "Rancher Desktop",
-            &["docker", "--context", "rancher-desktop"],
-        )),
-        Kind::Colima { profile } => {
-            let context = if profile == "default" {
-                "colima".to_owned()
+    accounts: &Credentials,
+) -> Result<Delivery, DeliveryError> {
+    let Choice { way, why } = choice;
+    let mut names = None;
+    let targets: Targets = match way {
+        Way::Store { folder } => vec![Arc::new(LocalStore::new(folder.into()))],
+        Way::Nodes(nodes) => nodes.into_iter().map(|it| node(it, &runner)).collect(),
+        Way::Containers(containers) => in_containers(&containers, &runner).await?,
+        Way::MinikubeLoad { profile } => vec![Arc::new(MinikubeLoad::new(profile, runner))],
+        Way::Registry(registry) => {
+            let address = registry.address().to_owned();
+            let plain = if is_here(&address).await {
+                vec![address]
             } else {
-                format!("colima-{profile}")
+                Vec::new()
             };
-            Ok(docker("colima", &["docker", "--context", &context]))
+            let client = Registry::new(plain, accounts.clone());
+            names = Some(registry.clone());
+            vec![Arc::new(ByRegistry::new(registry, client, why.clone()))]
         }
-        Kind::Embedded { images: None } => Err(DeliveryError::NoContainers),
-        Kind::Embedded {
-            images: Some(folder),
-        } => Ok(vec![Arc::new(LocalStore::new(folder.into()))]),
-        Kind::Microk8s | Kind::Crc | Kind::Remote { .. } | Kind::Unknown => {
-            Err(DeliveryError::Unsupported {
-                cluster: match kind {
-                    Kind::Microk8s | Kind::Crc => kind.label().to_owned(),
-                    _ => "this cluster".to_owned(),
-                },
-            })
-        }
-    }
-}
-
-fn minikube(name: &str, profile: Option<&Profile>, runner: Arc<dyn CommandRunner>) -> Targets {
-    let in_docker = profile.filter(|profile| profile.in_docker());
-    let machines = |words: &'static str| {
-        let profile = in_docker.into_iter().flat_map(|profile| &profile.machines);
-        profile.map(move |machine| {
-            (
-                machine.clone(),
-                ["docker", "exec", "-i", machine, words].map(str::to_owned),
-            )
-        })
     };
-    match in_docker.map(|profile| profile.runtime.as_str()) {
-        Some("containerd") => machines("ctr")
-            .map(|(name, words)| {
-                let node = Containerd::new(name, words, runner.clone());
-                Arc::new(node) as Arc<dyn ImageDelivery>
-            })
-            .collect(),
-        Some("docker") => machines("docker")
-            .map(|(name, words)| {
-                let node = Docker::new(name, words, runner.clone());
-                Arc::new(node) as Arc<dyn ImageDelivery>
-            })
-            .collect(),
-        // CRI-O, and machines that aren't containers of this docker.
-        _ => vec![Arc::new(MinikubeLoad::new(name, runner))],
-    }
+    Ok(Delivery {
+        targets,
+        registry: names,
+        why: Some(why),
+    })
 }
 
-struct Labels {
-    cluster: String,
-    role: &'static str,
-    roles: &'static [&'static str],
+fn node(node: Node, runner: &Arc<dyn CommandRunner>) -> Arc<dyn ImageDelivery> {
+    let Node {
+        name,
+        words,
+        runtime,
+    } = node;
+    match runtime {
+        Runtime::Containerd => Arc::new(Containerd::new(name, words, runner.clone())),
+        Runtime::Docker => Arc::new(Docker::new(name, words, runner.clone())),
+    }
 }
 
 /// Nodes that are containers of the local docker; load balancers and registries are none.
 async fn in_containers(
-    cluster: &str,
-    labels: &Labels,
-    runner: Arc<dyn CommandRunner>,
+    containers: &Containers,
+    runner: &Arc<dyn CommandRunner>,
 ) -> Result<Targets, DeliveryError> {
-    let filter = format!("label={}", labels.cluster);
-    let format = format!("{{{{.Names}}}} {{{{.Label \"{}\"}}}}", labels.role);
+    let Containers {
+        cluster,
+        label,
+        role,
+        roles,
+    } = containers;
+    let filter = format!("label={label}");
+    let format = format!("{{{{.Names}}}} {{{{.Label \"{role}\"}}}}");
     let listed = Command::new(["docker", "ps", "--filter", &filter, "--format", &format])
         .timeout(Duration::from_secs(20))
         .succeed(runner.as_ref(), &ignore_lines)
         .await
         .map_err(|source| DeliveryError::Command {
-            node: cluster.to_owned(),
+            node: cluster.clone(),
             source,
         })?
         .text();
     let nodes = listed.lines().filter_map(|line| {
         let (name, role) = line.split_once(' ')?;
-        labels.roles.contains(&role.trim()).then_some(name)
+        roles.contains(&role.trim()).then_some(name)
     });
     let targets: Targets = nodes
         .map(|name| {
@@ -143,9 +94,26 @@ async fn in_containers(
         })
         .collect();
     if targets.is_empty() {
-        return Err(DeliveryError::NoNodes {
-            cluster: cluster.to_owned(),
-        });
+        let cluster = cluster.clone();
+        return Err(DeliveryError::NoNodes { cluster });
     }
     Ok(targets)
+}
+
+/// Whether a registry is this machine itself, also by a name that leads here, as those in `/etc/hosts` do.
+async fn is_here(address: &str) -> bool {
+    if is_loopback(address) {
+        return true;
+    }
+    let with_port = if address.contains(':') {
+        address.to_owned()
+    } else {
+        format!("{address}:443")
+    };
+    let looked_up = tokio::time::timeout(LOOK_UP, tokio::net::lookup_host(with_port)).await;
+    let Ok(Ok(found)) = looked_up else {
+        return false;
+    };
+    let found: Vec<IpAddr> = found.map(|it| it.ip()).collect();
+    !found.is_empty() && found.iter().all(IpAddr::is_loopback)
 }

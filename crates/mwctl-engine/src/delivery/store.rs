@@ -11,8 +11,9 @@ use async_trait::async_trait;
 use mwctl_image::digest::Digest;
 use mwctl_image::{ImportError, ImportOptions, Reference, Store, StoreError};
 
-use super::{DeliveryError, ImageDelivery};
-use crate::image::{Base, BaseError, BaseSource, BlobDescriptor, Built, chain, local};
+use super::{Delivered, DeliveryError, ImageDelivery, Imports, bring_archive};
+use crate::image::{Base, BaseError, BaseSource, BlobDescriptor, Builder, Built, chain, local};
+use crate::progress::Report;
 
 /// The store of images of one user.
 #[derive(Clone)]
@@ -67,6 +68,22 @@ impl ImageDelivery for LocalStore {
         has.await.map_err(DeliveryError::Store)
     }
 
+    async fn bring(
+        &self,
+        builder: &Builder,
+        built: &Built,
+        report: Report<'_>,
+    ) -> Result<Delivered, DeliveryError> {
+        bring_archive(self, builder, built, report).await
+    }
+
+    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
+        Some(Arc::new(self.clone()))
+    }
+}
+
+#[async_trait]
+impl Imports for LocalStore {
     async fn known(&self) -> Result<Option<BTreeSet<String>>, DeliveryError> {
         let known = self.with(|store| {
             let mut known = BTreeSet::new();
@@ -100,10 +117,6 @@ impl ImageDelivery for LocalStore {
         };
         let removed = self.with(move |store| store.remove(&reference));
         removed.await.map(drop).map_err(DeliveryError::Store)
-    }
-
-    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
-        Some(Arc::new(self.clone()))
     }
 }
 
@@ -154,7 +167,7 @@ mod tests {
     use super::*;
     use crate::delivery::{Delivery, How};
     use crate::image::tests::Bench;
-    use crate::image::{Bases, Builder, Cache};
+    use crate::image::{Bases, Cache};
     use crate::progress::silent;
 
     /// A checkout that is built upon this machine, and a store.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use mwctl_core::minikube::profile;
+use mwctl_core::cluster::Kind;
+use mwctl_core::delivery::{Facts, choose};
+use mwctl_core::minikube::{Profile, profile};
 
 use super::*;
 use crate::command::Input;
@@ -23,6 +25,21 @@ fn base_known(built: &Built) -> String {
         "KEY PARENT KIND\n{}  Committed\n",
         chain(&built.image.diff_ids)[0]
     )
+}
+
+/// The way into a cluster that says nothing of a registry.
+async fn way(
+    kind: &Kind,
+    profile: Option<&Profile>,
+    runner: Arc<ScriptedRunner>,
+) -> Result<Delivery, DeliveryError> {
+    let facts = Facts {
+        kind,
+        profile,
+        advertised: None,
+        asked: None,
+    };
+    by(choose(facts).choice, runner, &Credentials::default()).await
 }
 
 fn node(runner: &Arc<ScriptedRunner>) -> Delivery {
@@ -162,7 +179,7 @@ async fn a_docker_daemon_gets_a_difference_too() {
         .on("image ls", 0, "sha256:aa\nsha256:aa\n")
         .on("RootFS", 0, &format!("null\n{layers}\n"));
     let (runner, sizes) = keep_archives(runner, "docker load");
-    let delivery = for_cluster(&Kind::DockerDesktop, None, Arc::new(runner))
+    let delivery = way(&Kind::DockerDesktop, None, Arc::new(runner))
         .await
         .unwrap();
     let delivered = delivery
@@ -181,7 +198,7 @@ async fn all_nodes_of_kind_and_k3d_are_found_and_nothing_else() {
     let answer =
         "dev-control-plane control-plane\ndev-worker worker\ndev-lb external-load-balancer\n";
     let runner = ScriptedRunner::new().on("io.x-k8s.kind.cluster=dev", 0, answer);
-    let delivery = for_cluster(&kind, None, Arc::new(runner)).await.unwrap();
+    let delivery = way(&kind, None, Arc::new(runner)).await.unwrap();
     let names: Vec<_> = delivery.targets().iter().map(|t| t.describe()).collect();
     assert_eq!(names, ["dev-control-plane", "dev-worker"]);
 
@@ -190,11 +207,11 @@ async fn all_nodes_of_kind_and_k3d_are_found_and_nothing_else() {
     };
     let answer = "k3d-dev-server-0 server\nk3d-dev-serverlb loadbalancer\n";
     let runner = ScriptedRunner::new().on("k3d.cluster=dev", 0, answer);
-    let delivery = for_cluster(&k3d, None, Arc::new(runner)).await.unwrap();
+    let delivery = way(&k3d, None, Arc::new(runner)).await.unwrap();
     assert_eq!(delivery.targets().len(), 1);
 
     let nothing = Arc::new(ScriptedRunner::new().on("docker ps", 0, ""));
-    let error = for_cluster(&kind, None, nothing).await.unwrap_err();
+    let error = way(&kind, None, nothing).await.unwrap_err();
     assert!(matches!(error, DeliveryError::NoNodes { .. }));
 }
 
@@ -211,9 +228,7 @@ async fn minikube_is_reached_through_docker_where_it_runs_there() {
     let asked = async |driver: &str, runtime: &str| {
         let runner = Arc::new(ScriptedRunner::new().on("", 0, "[]"));
         let profile = profile(&text(driver, runtime)).unwrap();
-        let delivery = for_cluster(&kind, Some(&profile), runner.clone())
-            .await
-            .unwrap();
+        let delivery = way(&kind, Some(&profile), runner.clone()).await.unwrap();
         let built = Bench::new().built().await;
         delivery.has(&built).await.unwrap();
         runner.asked()
@@ -239,7 +254,7 @@ async fn minikube_is_reached_through_docker_where_it_runs_there() {
 #[tokio::test]
 async fn a_cluster_without_a_known_way_gets_the_cure() {
     let runner = Arc::new(ScriptedRunner::new());
-    let error = for_cluster(&Kind::Unknown, None, runner).await.unwrap_err();
+    let error = way(&Kind::Unknown, None, runner).await.unwrap_err();
     assert!(error.hints()[0].contains("`image: REGISTRY"), "{error}");
 }
 

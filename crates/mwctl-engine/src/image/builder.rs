@@ -313,15 +313,13 @@ impl Builder {
         }
     }
 
-    /// Writes an image as an OCI archive, without the layers that the other side knows: `known`
-    /// holds the IDs of the chains there. Empty for a full archive.
-    pub async fn archive(
+    /// Makes sure that the cache has these layers of an image.
+    pub(crate) async fn gather(
         &self,
         built: &Built,
-        known: &BTreeSet<String>,
-        into: &Path,
-    ) -> Result<Archive, BaseError> {
-        for layer in archive::lacking(&built.image, known) {
+        layers: impl IntoIterator<Item = &BlobDescriptor>,
+    ) -> Result<(), BaseError> {
+        for layer in layers {
             let blob = self.cache.blob(&layer.digest);
             if blob.exists() {
                 continue;
@@ -332,6 +330,19 @@ impl Builder {
             self.bases.layer(&built.base, layer, &new).await?;
             self.cache.adopt(&new, &layer.digest).map_err(failed)?;
         }
+        Ok(())
+    }
+
+    /// Writes an image as an OCI archive, without the layers that the other side knows: `known`
+    /// holds the IDs of the chains there. Empty for a full archive.
+    pub async fn archive(
+        &self,
+        built: &Built,
+        known: &BTreeSet<String>,
+        into: &Path,
+    ) -> Result<Archive, BaseError> {
+        self.gather(built, archive::lacking(&built.image, known))
+            .await?;
         let (cache, built, known) = (self.cache.clone(), built.clone(), known.clone());
         let path = into.to_path_buf();
         blocking(move || {

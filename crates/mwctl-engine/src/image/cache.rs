@@ -72,12 +72,12 @@ impl Cache {
     }
 
     /// A note; `None` where it is missing or damaged, which is the same to us.
-    pub(super) fn note<T: DeserializeOwned>(&self, kind: &str, name: &str) -> Option<T> {
+    pub(crate) fn note<T: DeserializeOwned>(&self, kind: &str, name: &str) -> Option<T> {
         let bytes = std::fs::read(self.folder(kind).join(name)).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 
-    pub(super) fn set_note<T: Serialize>(
+    pub(crate) fn set_note<T: Serialize>(
         &self,
         kind: &str,
         name: &str,

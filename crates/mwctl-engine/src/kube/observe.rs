@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use futures::future::{join_all, try_join_all};
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::{Event, Node, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Node, Pod};
 use kube::Api;
 use kube::api::ListParams;
+use mwctl_core::delivery::HOSTING;
 use mwctl_core::manifest::{MANAGED_BY, MANAGER, ObjectId, PART_OF, ROLE};
 use mwctl_core::observed::{ImageState, Observed, ObservedPod, Warning};
 use serde_json::Value;
@@ -72,6 +73,24 @@ pub async fn stack(
         pods,
         events,
     })
+}
+
+/// What the cluster says of a registry that its nodes read, as it is written there. Whoever may not read it is told
+/// nothing, as where nothing is said.
+pub async fn local_registry(cluster: &Cluster) -> Result<Option<String>, Request> {
+    let (namespace, name, key) = HOSTING;
+    let api: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), namespace);
+    let read = async {
+        match api.get_opt(name).await {
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+            found => found,
+        }
+    };
+    let what = || format!("read the ConfigMap `{namespace}/{name}`");
+    let found = request(what, read).await?;
+    Ok(found
+        .and_then(|map| map.data)
+        .and_then(|mut data| data.remove(key)))
 }
 
 /// What else may stand in a namespace and would be lost with it.
@@ -166,7 +185,8 @@ pub async fn exists(cluster: &Cluster, id: &ObjectId) -> Result<bool, Request> {
 
 /// The architecture of the cluster's nodes, as in `amd64`.
 ///
-/// A cluster of several architectures answers with its first node's: images are made for one.
+/// A cluster of several architectures answers with its first node's: images are made for one. Where no node says it,
+/// as where they are simulated, it is this machine's.
 pub async fn architecture(cluster: &Cluster) -> Result<String, Request> {
     let nodes: Api<Node> = Api::all(cluster.client.clone());
     let found = request(
@@ -174,11 +194,12 @@ pub async fn architecture(cluster: &Cluster) -> Result<String, Request> {
         nodes.list(&ListParams::default()),
     )
     .await?;
-    let first = found
+    let mut said = found
         .items
         .into_iter()
-        .find_map(|node| node.status?.node_info);
-    Ok(first.map_or_else(|| "amd64".to_owned(), |info| info.architecture))
+        .filter_map(|node| Some(node.status?.node_info?.architecture));
+    let said = said.find(|architecture| !architecture.is_empty());
+    Ok(said.unwrap_or_else(|| mwctl_image::oci::architecture().to_owned()))
 }
 
 /// Whether something in the cluster is known to enforce network policies.

@@ -67,8 +67,13 @@ pub(super) fn failed(error: Prepare, context: &str) -> CommandError {
         Prepare::Request(error) | Prepare::Made(Unmade::Request(error)) => {
             unreachable(error, context)
         }
-        error @ (Prepare::Delivery(_) | Prepare::Agent(_) | Prepare::Made(_)) => {
-            CommandError::environment(error)
+        Prepare::Delivery(error) => {
+            let hints = error.hints();
+            CommandError {
+                hints,
+                ..CommandError::environment(Prepare::Delivery(error))
+            }
         }
+        error @ (Prepare::Agent(_) | Prepare::Made(_)) => CommandError::environment(error),
     }
 }

@@ -28,6 +28,11 @@ impl Tell {
     pub fn new(hear: impl Fn(String) + Send + Sync + 'static) -> Self {
         Self(Arc::new(hear))
     }
+
+    /// Says one.
+    pub fn say(&self, text: String) {
+        (self.0)(text);
+    }
 }
 
 impl fmt::Debug for Tell {
