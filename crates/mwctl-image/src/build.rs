@@ -19,7 +19,7 @@ mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
@@ -76,6 +76,15 @@ pub enum Told {
     },
 }
 
+/// The folder whose files are copied, of which some may be left out for one file alone.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Context {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The file that says how the image is built, in this folder or elsewhere.
+    pub file: PathBuf,
+}
+
 /// A build to be made.
 pub struct Build<'a> {
     /// Where it is made.
@@ -83,7 +92,7 @@ pub struct Build<'a> {
     /// What is to be done.
     pub plan: &'a Plan,
     /// The folder with the files that are copied.
-    pub context: &'a Path,
+    pub context: &'a Context,
     /// What the user gives instead of the file's defaults.
     pub arguments: &'a BTreeMap<String, String>,
     /// Runs programs; without it a step that runs one fails.
@@ -295,7 +304,7 @@ impl<'a> Build<'a> {
 
     fn shared(&'a self) -> Result<Shared<'a>, BuildError> {
         let local = Local::open(self.store, self.context);
-        let local = local.map_err(BuildError::context(self.context))?;
+        let local = local.map_err(BuildError::context(&self.context.folder))?;
         let mut images = BTreeMap::new();
         for name in self.plan.images() {
             images.insert(name.to_owned(), base(self.store, name)?);

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use mwctl_core::model::BuildFile;
-use mwctl_image::build::{Build, BuildError, Containers, Outside, Told, key};
+use mwctl_image::build::{Build, BuildError, Containers, Context, Outside, Told, key};
 use mwctl_image::oci::architecture;
 use mwctl_image::plan::{Plan, Problem};
 use mwctl_image::{
@@ -49,7 +49,7 @@ pub struct Planned {
     /// How the file calls the bases that are recorded, by the names of exactly those.
     bases: BTreeMap<String, String>,
     plan: Plan,
-    context: PathBuf,
+    context: Context,
     arguments: BTreeMap<String, String>,
 }
 
@@ -192,10 +192,14 @@ impl Machine {
                 };
             bases.insert(name.to_owned(), digest);
         }
-        let (steps, context) = (plan.clone(), source.to_path_buf());
+        let context = Context {
+            folder: source.to_path_buf(),
+            file: source.join(&file.path),
+        };
+        let (steps, copied) = (plan.clone(), context.clone());
         let arguments = file.arguments.clone();
         let key = local::with(&self.store, move |store| {
-            key(store, &steps, &context, &arguments, &bases)
+            key(store, &steps, &copied, &arguments, &bases)
         });
         let key = key.await.map_err(FileError::Build)?;
         let reference = name(service, tag(&key.whole));
@@ -209,7 +213,7 @@ impl Machine {
                 .map(|(name, exact)| (exact.clone(), name.clone()))
                 .collect(),
             plan: plan.upon(&exact),
-            context: source.to_path_buf(),
+            context,
             arguments: file.arguments.clone(),
         })
     }

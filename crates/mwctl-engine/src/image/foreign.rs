@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use mwctl_core::model::{BuildFile, Engine};
-use mwctl_image::build::key_of_engine;
+use mwctl_image::build::{Context, key_of_engine};
 use mwctl_image::oci::architecture;
 use mwctl_image::{
     ExportError, ImportError, ImportOptions, InvalidReference, Record, Reference, Store, StoreError,
@@ -231,13 +231,17 @@ impl Machine {
             );
         }
         let said = order.clone();
+        let copied = Context {
+            folder: order.context.clone(),
+            file: order.file.clone(),
+        };
         let key = local::with(&self.store, move |store| {
             let said_parts = [
                 ("engine", said.engine.name()),
                 ("file", said.text.as_str()),
                 ("target", said.target.as_deref().unwrap_or_default()),
             ];
-            key_of_engine(store, &said_parts, &said.context, &said.arguments, &known)
+            key_of_engine(store, &said_parts, &copied, &said.arguments, &known)
         });
         let key = key.await.map_err(FileError::Build)?;
         let reference = name(service, tag(&key.whole));

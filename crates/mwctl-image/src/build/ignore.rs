@@ -1,11 +1,16 @@
 //! `.dockerignore`: which files of the folder that is built are no part of it.
 //!
+//! As with `BuildKit`, a Dockerfile may have one of its own beside it, which counts instead: `NAME.dockerignore`.
+//!
 //! Patterns are anchored at the root. A later `!pattern` brings back what an earlier one took,
 //! also from within a folder.
 
+use std::fs;
 use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
+
+use crate::recipe;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ignore {
@@ -14,6 +19,18 @@ pub(super) struct Ignore {
 }
 
 impl Ignore {
+    /// What is left out where this file says how the folder is built; without any patterns nothing is.
+    pub(super) fn of(root: &Path, file: &Path) -> Self {
+        let own = file.file_name().filter(|_| !recipe::is_blubber(file));
+        let own = own.and_then(|name| {
+            let mut name = name.to_owned();
+            name.push(".dockerignore");
+            fs::read_to_string(file.with_file_name(name)).ok()
+        });
+        let text = own.or_else(|| fs::read_to_string(root.join(".dockerignore")).ok());
+        Self::new(text.unwrap_or_default().lines())
+    }
+
     /// Reads patterns; those that are none match nothing.
     pub(super) fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Self {
         let patterns = patterns
@@ -75,6 +92,38 @@ mod tests {
             ("src", false),
         ] {
             assert_eq!(ignore.excludes(Path::new(path)), excluded, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_dockerfiles_own_patterns_count_instead_of_the_folders() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write(".dockerignore", "*.md\n");
+        write("sub/Other.dockerignore", "*.log\n");
+        write("blubber.yaml.dockerignore", "*.log\n");
+        write("Empty.dockerignore", "");
+        for (file, left_out) in [
+            ("Dockerfile", "md"),
+            ("sub/Dockerfile", "md"),
+            ("sub/Other", "log"),
+            // Blubber knows the folder's alone.
+            ("blubber.yaml", "md"),
+            ("Empty", "nothing"),
+        ] {
+            let ignore = Ignore::of(folder.path(), &folder.path().join(file));
+            for ending in ["md", "log"] {
+                let path = format!("a.{ending}");
+                assert_eq!(
+                    ignore.excludes(Path::new(&path)),
+                    ending == left_out,
+                    "{file} {path}"
+                );
+            }
         }
     }
 }

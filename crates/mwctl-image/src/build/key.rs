@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 
-use super::BuildError;
 use super::local::Local;
 use super::state::Inputs;
+use super::{BuildError, Context};
 use crate::plan::Plan;
 use crate::store::Store;
 
@@ -31,13 +30,16 @@ pub struct Key {
 pub fn key(
     store: &Store,
     plan: &Plan,
-    context: &Path,
+    context: &Context,
     arguments: &BTreeMap<String, String>,
     bases: &BTreeMap<String, String>,
 ) -> Result<Key, BuildError> {
     let mut inputs = Inputs::default();
     let steps = serde_json::to_string(plan).map_err(std::io::Error::from);
-    inputs.add("steps", steps.map_err(BuildError::context(context))?);
+    inputs.add(
+        "steps",
+        steps.map_err(BuildError::context(&context.folder))?,
+    );
     named(store, inputs, context, arguments, bases)
 }
 
@@ -46,7 +48,7 @@ pub fn key(
 pub fn key_of_engine(
     store: &Store,
     said: &[(&str, &str)],
-    context: &Path,
+    context: &Context,
     arguments: &BTreeMap<String, String>,
     bases: &BTreeMap<String, String>,
 ) -> Result<Key, BuildError> {
@@ -60,7 +62,7 @@ pub fn key_of_engine(
 fn named(
     store: &Store,
     mut inputs: Inputs,
-    context: &Path,
+    context: &Context,
     arguments: &BTreeMap<String, String>,
     bases: &BTreeMap<String, String>,
 ) -> Result<Key, BuildError> {
@@ -71,8 +73,9 @@ fn named(
         inputs.add(name, digest);
     }
     let foundation = inputs.key("build");
-    let local = Local::open(store, context).map_err(BuildError::context(context))?;
-    let files = local.all().map_err(BuildError::context(context))?;
+    let unreadable = || BuildError::context(&context.folder);
+    let local = Local::open(store, context).map_err(unreadable())?;
+    let files = local.all().map_err(unreadable())?;
     let mut inputs = Inputs::default();
     for (path, data) in files {
         let first = path.iter().next();
@@ -116,12 +119,20 @@ mod tests {
             fs::write(self.0.path().join("context").join(name), content).unwrap();
         }
 
+        fn context(&self) -> Context {
+            let folder = self.0.path().join("context");
+            Context {
+                file: folder.join("Dockerfile"),
+                folder,
+            }
+        }
+
         fn key(&self, text: &str, base: &str) -> Key {
             let store = Store::open(&self.0.path().join("store"), Owners::of_process()).unwrap();
             let none = BTreeMap::new();
             let plan = crate::dockerfile::plan(text, None, &none).unwrap();
             let bases = BTreeMap::from([("base".to_owned(), base.to_owned())]);
-            key(&store, &plan, &self.0.path().join("context"), &none, &bases).unwrap()
+            key(&store, &plan, &self.context(), &none, &bases).unwrap()
         }
     }
 
@@ -155,8 +166,7 @@ mod tests {
         let key = |said: &[(&str, &str)]| {
             let store = Store::open(&bench.0.path().join("store"), Owners::of_process()).unwrap();
             let none = BTreeMap::new();
-            let context = bench.0.path().join("context");
-            key_of_engine(&store, said, &context, &none, &none).unwrap()
+            key_of_engine(&store, said, &bench.context(), &none, &none).unwrap()
         };
         let one = key(&[("engine", "buildkit"), ("file", "FROM a")]);
         let two = key(&[("engine", "docker"), ("file", "FROM a")]);
@@ -177,5 +187,13 @@ mod tests {
         bench.file("mwctl.yaml", "1");
         bench.file("mwctl.lock", "1");
         assert_eq!(bench.key("FROM base\n", "1"), before);
+        // What is left out for this file alone counts instead.
+        bench.file("Dockerfile.dockerignore", "*.txt\n");
+        let own = bench.key("FROM base\n", "1");
+        assert_ne!(own, before);
+        bench.file("x.txt", "1");
+        assert_eq!(bench.key("FROM base\n", "1"), own);
+        bench.file("x.log", "2");
+        assert_ne!(bench.key("FROM base\n", "1"), own);
     }
 }

@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::Context;
 use super::ignore::Ignore;
 use crate::digest::Digest;
 use crate::store::Store;
@@ -35,14 +36,13 @@ pub(super) struct Local<'a> {
 }
 
 impl<'a> Local<'a> {
-    pub(super) fn open(store: &'a Store, root: &Path) -> io::Result<Self> {
-        let root = root.canonicalize()?;
-        let text = fs::read_to_string(root.join(".dockerignore")).unwrap_or_default();
+    pub(super) fn open(store: &'a Store, context: &Context) -> io::Result<Self> {
+        let root = context.folder.canonicalize()?;
         let note = Digest::of(root.as_os_str().as_encoded_bytes()).hex()[..24].to_owned();
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Ok(Self {
             known: store.note_of("files", &note).unwrap_or_default(),
-            ignore: Ignore::new(text.lines()),
+            ignore: Ignore::of(&root, &context.file),
             store,
             root,
             note,

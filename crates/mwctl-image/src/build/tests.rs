@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
 use std::sync::Mutex;
 
 use tempfile::TempDir;
@@ -57,6 +58,14 @@ impl Bench {
         bench
     }
 
+    fn context(&self) -> Context {
+        let folder = self.folder.path().join("context");
+        Context {
+            file: folder.join("Dockerfile"),
+            folder,
+        }
+    }
+
     fn file(&self, path: &str, content: &str) {
         let path = self.folder.path().join("context").join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -66,7 +75,7 @@ impl Bench {
     fn with<T>(&self, text: &str, use_it: impl FnOnce(&Build<'_>) -> T) -> T {
         let arguments = BTreeMap::from([("GIVEN".to_owned(), "given".to_owned())]);
         let plan = crate::dockerfile::plan(text, None, &arguments).unwrap();
-        let context = self.folder.path().join("context");
+        let context = self.context();
         let build = Build {
             store: &self.store,
             plan: &plan,
@@ -270,7 +279,7 @@ fn blubbers_accounts_and_folders_need_no_program() {
         .unwrap()
         .plan("prod")
         .unwrap();
-    let context = bench.folder.path().join("context");
+    let context = bench.context();
     let build = Build {
         store: &bench.store,
         plan: &plan,

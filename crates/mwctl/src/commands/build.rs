@@ -48,7 +48,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Build) -> Result<Exit, Com
         let build = build::Build {
             store: &store,
             plan: &plan,
-            context: &recipe.context,
+            context: &recipe.folder(),
             arguments: &recipe.arguments,
             containers: Some(&containers),
             cancel: &cancel,

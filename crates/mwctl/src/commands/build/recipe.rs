@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use mwctl_core::model::{BuildFile, Engine, Image, Service};
 use mwctl_core::problem::{Location, Problem};
 use mwctl_engine::images::blubber::{Blubber, Policy};
+use mwctl_engine::images::build::Context;
 use mwctl_engine::images::plan::{self, Plan};
 use mwctl_engine::images::recipe::{self, FILES};
 
@@ -92,6 +93,14 @@ impl Recipe {
             text,
             variant: arguments.variant.clone().or(variant),
         })
+    }
+
+    /// The folder, with the file that says what of it is left out.
+    pub(super) fn folder(&self) -> Context {
+        Context {
+            folder: self.context.clone(),
+            file: self.file.clone(),
+        }
     }
 
     /// What is to be done, and the name of the variant.

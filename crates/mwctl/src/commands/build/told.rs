@@ -78,7 +78,7 @@ pub(super) async fn explain(
         let build = Build {
             store: &store,
             plan: &plan,
-            context: &recipe.context,
+            context: &recipe.folder(),
             arguments: &recipe.arguments,
             containers: None,
             cancel: &cancel,
