@@ -143,6 +143,98 @@ fn builds_take_what_is_recorded_whatever_the_name_means_now() {
 }
 
 #[test]
+fn other_engines_build_upon_what_is_recorded_too() {
+    let mut place = Place::new();
+    let recorded = place.put(&[("etc/base", b"one")]);
+    place.mwctl(&["images", "update", "--no-build"]);
+    let moved = place.put(&[("etc/base", b"two")]);
+    // What engines are to have made.
+    place.mwctl(&["build", "teller", "--export", "../.layout"]);
+    let note = "echo \"${0##*/} $@\" >> $HOME/asked";
+    place.folder = place
+        .folder
+        .program(
+            "buildctl",
+            &format!("{note}; cat base0/index.json >> $HOME/asked; cp -r $HOME/.layout image"),
+        )
+        .program("podman", &format!("{note}; exit 7"))
+        .program(
+            "docker",
+            &format!("{note}; echo 'unknown flag: --build-context'; exit 125"),
+        );
+    let home = place.folder.home();
+    let asked = || std::fs::read_to_string(format!("{home}/asked")).unwrap();
+    let built = place
+        .folder
+        .mwctl(["build", "teller", "--engine", "buildkit"]);
+    assert!(built.ends_with("[exit status: 0]\n"), "{built}");
+    let name = format!("{}/base", place.registry.host());
+    let told = asked();
+    let given = format!("--opt context:{name}:1=oci-layout://base0@{recorded} ");
+    assert!(told.contains(&given), "{told}");
+    // It was there, and what the name means now wasn't.
+    assert!(
+        told.contains(&format!("\"digest\":\"{recorded}\"")),
+        "{told}"
+    );
+    assert!(!told.contains(&moved), "{told}");
+
+    let exact = format!("--build-context {name}:1=docker-image://{name}@{recorded} ");
+    place
+        .folder
+        .mwctl(["build", "teller", "--engine", "podman"]);
+    assert!(
+        asked().contains("podman build --format oci --file "),
+        "{}",
+        asked()
+    );
+    assert_eq!(asked().matches(&exact).count(), 1);
+    let old = place
+        .folder
+        .mwctl(["build", "teller", "--engine", "docker"]);
+    assert_eq!(asked().matches(&exact).count(), 2);
+    assert!(
+        old.contains("too old to be told which base is recorded"),
+        "{old}"
+    );
+
+    // What no registry has only those can have that are given it.
+    let lock = place.folder.text("mwctl.lock").unwrap();
+    let lock = lock.replace("kind: registry", "kind: store");
+    let lines = lock
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("from: "));
+    let lock: Vec<&str> = lines.collect();
+    std::fs::write(
+        place.folder.work().join("mwctl.lock"),
+        lock.join("\n") + "\n",
+    )
+    .unwrap();
+    let refused = place
+        .folder
+        .mwctl(["build", "teller", "--engine", "podman"]);
+    assert!(refused.contains("podman can't have `"), "{refused}");
+    assert!(refused.ends_with("[exit status: 2]\n"), "{refused}");
+    let built = place
+        .folder
+        .mwctl(["build", "teller", "--engine", "buildkit"]);
+    assert!(built.ends_with("[exit status: 0]\n"), "{built}");
+
+    // Nobody but Blubber knows what a Blubber file is built upon.
+    let file = "# syntax=example.org/blubber:v1\nversion: v4\nvariants: {production: {base: a}}\n";
+    std::fs::write(place.folder.work().join("blubber.yaml"), file).unwrap();
+    let built = place.folder.mwctl([
+        "build",
+        "teller",
+        "--engine",
+        "buildkit",
+        "--file",
+        "blubber.yaml",
+    ]);
+    assert!(built.contains("`mwctl.lock` isn't followed"), "{built}");
+}
+
+#[test]
 fn where_anything_fails_the_old_lock_stays() {
     let place = Place::new();
     place.put(&[("etc/base", b"one")]);

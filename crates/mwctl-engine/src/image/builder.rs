@@ -172,13 +172,15 @@ impl Builder {
         *self.lock.write().unwrap_or_else(PoisonError::into_inner) = lock;
     }
 
+    /// What is recorded of bases.
+    pub(super) fn lock(&self) -> Arc<Lock> {
+        let lock = self.lock.read().unwrap_or_else(PoisonError::into_inner);
+        lock.clone()
+    }
+
     /// What is recorded of a base.
     pub(super) fn recorded(&self, reference: &str) -> Result<Option<LockedBase>, BaseError> {
-        let lock = self
-            .lock
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let lock = self.lock();
         let platform = format!("linux/{}", self.architecture);
         Ok(lock.get(&whole(reference)?, &platform).cloned())
     }

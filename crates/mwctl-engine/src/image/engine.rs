@@ -7,8 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use mwctl_core::lock::{FILE, Lock, LockedBase, SourceKind};
 use mwctl_core::model::Engine;
 use mwctl_image::{Reference, recipe};
+
+use super::base::pinned;
 
 use crate::command::Command;
 
@@ -16,7 +19,7 @@ use crate::command::Command;
 pub(super) const RESULT: &str = "image";
 
 /// What an engine is asked for.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Order {
     /// Who builds it.
     pub engine: Engine,
@@ -34,6 +37,17 @@ pub struct Order {
     pub arguments: BTreeMap<String, String>,
     /// The images that it names, as far as they can be seen.
     pub images: BTreeSet<String>,
+    /// Those of them that are recorded, as the file writes them.
+    pub recorded: BTreeMap<String, Recorded>,
+}
+
+/// A base that is to be what a lock says, whatever its name means now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// What the lock says.
+    pub base: LockedBase,
+    /// The name of exactly that.
+    pub exact: String,
 }
 
 /// A base that `BuildKit` gets from this machine's store.
@@ -64,12 +78,36 @@ pub enum Refused {
         /// Who.
         engine: Engine,
     },
+    /// The engine fetches bases by itself, and nobody gives it this one.
+    #[error(
+        "{engine} can't have `{reference}` as `{FILE}` records it: it was made or imported on a machine, and is in no registry"
+    )]
+    NotInRegistry {
+        /// Who.
+        engine: Engine,
+        /// The base.
+        reference: String,
+    },
+    /// The engine compares names before it puts values in for variables.
+    #[error(
+        "{engine} can't be told to take `{reference}` as `{FILE}` records it: the file puts its name together from variables"
+    )]
+    Variable {
+        /// Who.
+        engine: Engine,
+        /// The base.
+        reference: String,
+    },
 }
 
 impl Refused {
     /// What to type next.
     pub fn hints(&self) -> Vec<String> {
         vec![match self {
+            Self::NotInRegistry { .. } | Self::Variable { .. } => {
+                "`--engine buildkit` is given it from this machine's store, and mwctl itself, without an engine, takes it from there"
+                    .to_owned()
+            }
             Self::NoSyntax { .. } => {
                 "begin it with the line `# syntax=…` that names Blubber's image, or leave the engine out: mwctl builds it by itself"
                     .to_owned()
@@ -111,7 +149,49 @@ impl Order {
             variant: outline.variant,
             arguments: arguments.clone(),
             images: outline.images,
+            recorded: BTreeMap::new(),
         })
+    }
+
+    /// The same upon what a lock records for a platform.
+    pub fn upon(mut self, lock: &Lock, platform: &str) -> Result<Self, Refused> {
+        for name in &self.images {
+            // What is no reference may be one to the engine, with a variable in it.
+            let Ok(reference) = Reference::parse(name) else {
+                continue;
+            };
+            let Some(base) = lock.get(reference.as_str(), platform) else {
+                continue;
+            };
+            let Some(exact) = pinned(base) else { continue };
+            self.may_have(name, base)?;
+            let base = base.clone();
+            self.recorded.insert(name.clone(), Recorded { base, exact });
+        }
+        Ok(self)
+    }
+
+    /// Whether the engine can be told to take what is recorded.
+    fn may_have(&self, name: &str, base: &LockedBase) -> Result<(), Refused> {
+        let engine = self.engine;
+        if engine == Engine::Buildkit {
+            return Ok(());
+        }
+        let reference = base.reference.clone();
+        if base.source.kind != SourceKind::Registry {
+            return Err(Refused::NotInRegistry { engine, reference });
+        }
+        if engine == Engine::Docker || writes(&self.text, name) {
+            Ok(())
+        } else {
+            Err(Refused::Variable { engine, reference })
+        }
+    }
+
+    /// Whether the file itself says what it is built upon, so that a lock can be followed. What a Blubber file means is
+    /// Blubber's own image to know.
+    pub fn names_its_bases(&self) -> bool {
+        !recipe::is_blubber(&self.file)
     }
 
     /// The commands, one after the other, in a folder of work that gets the result.
@@ -159,6 +239,16 @@ impl Order {
         }
         for (name, value) in &self.arguments {
             argv.extend(["--build-arg".to_owned(), format!("{name}={value}")]);
+        }
+        for (written, Recorded { exact, .. }) in &self.recorded {
+            let reference = Reference::parse(written).ok();
+            let name = match &reference {
+                // Podman and Buildah look for the word that stands in the file.
+                Some(reference) if self.engine == Engine::Docker => familiar(reference),
+                _ => written,
+            };
+            let context = format!("{name}=docker-image://{exact}");
+            argv.extend(["--build-context".to_owned(), context]);
         }
         argv.extend(["--tag".to_owned(), name.to_string(), text(&self.context)]);
         argv
@@ -208,6 +298,19 @@ impl Order {
     }
 }
 
+/// Whether a Dockerfile names an image by just this word.
+fn writes(text: &str, name: &str) -> bool {
+    let origin = format!("from={name}");
+    text.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        let is_from = words
+            .next()
+            .is_some_and(|word| word.eq_ignore_ascii_case("from"));
+        let mut parts = line.split(|letter: char| letter.is_whitespace() || letter == ',');
+        is_from && words.any(|word| word == name) || parts.any(|part| part.ends_with(&origin))
+    })
+}
+
 /// A reference without what docker's world leaves out, by which `BuildKit` looks for bases that it is given.
 fn familiar(name: &Reference) -> &str {
     let name = name.as_str();
@@ -226,6 +329,8 @@ fn text(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mwctl_core::lock::Source;
+
     use super::*;
     use crate::command::pasteable;
 
@@ -301,6 +406,89 @@ mod tests {
                 "buildah push mwctl.local/one:prod oci-archive:image".to_owned()
             ]
         );
+    }
+
+    /// A lock of one base.
+    fn lock(name: &str, kind: SourceKind) -> Lock {
+        let mut lock = Lock::default();
+        lock.set(LockedBase {
+            reference: Reference::parse(name).unwrap().to_string(),
+            source: Source {
+                kind,
+                from: String::new(),
+            },
+            digest: format!("sha256:{}", "ab".repeat(32)),
+            index: None,
+            platform: "linux/amd64".to_owned(),
+            packages: BTreeMap::new(),
+            checked: String::new(),
+            place: None,
+        });
+        lock
+    }
+
+    fn upon(engine: Engine, text: &str, lock: &Lock) -> Result<String, Refused> {
+        let order = order(engine, "Dockerfile", text)?.upon(lock, "linux/amd64")?;
+        let name = Reference::parse("mwctl.local/one:prod").unwrap();
+        let commands = order.commands(&name, &[], Path::new("/work"));
+        Ok(pasteable(&commands[0].argv))
+    }
+
+    #[test]
+    fn each_engine_is_told_in_its_own_way_what_is_recorded() {
+        let text = "FROM docker.io/library/debian:latest AS a\nFROM a AS prod\n";
+        let lock = lock("debian", SourceKind::Registry);
+        let exact = format!(
+            "docker-image://docker.io/library/debian@sha256:{}",
+            "ab".repeat(32)
+        );
+        let docker = upon(Engine::Docker, text, &lock).unwrap();
+        assert!(
+            docker.contains(&format!("--build-context debian={exact} ")),
+            "{docker}"
+        );
+        for engine in [Engine::Podman, Engine::Buildah] {
+            let told = upon(engine, text, &lock).unwrap();
+            let written = format!("--build-context docker.io/library/debian:latest={exact} ");
+            assert!(told.contains(&written), "{told}");
+        }
+        // For another platform nothing is recorded, and of another base neither.
+        let other = order(Engine::Docker, "Dockerfile", text).unwrap();
+        assert!(
+            other
+                .upon(&lock, "linux/arm64")
+                .unwrap()
+                .recorded
+                .is_empty()
+        );
+        let others = upon(Engine::Docker, "FROM debian:12\n", &lock).unwrap();
+        assert!(!others.contains("--build-context"), "{others}");
+    }
+
+    #[test]
+    fn who_cannot_follow_a_lock_is_refused_with_who_can() {
+        let computed = "ARG B=debian\nFROM $B AS prod\n";
+        let copied =
+            "FROM scratch AS prod\nCOPY --from=debian /a /\nRUN --mount=type=bind,from=debian x\n";
+        for (text, kind, refused) in [
+            ("FROM debian AS prod\n", SourceKind::Store, [true, true]),
+            (computed, SourceKind::Registry, [false, true]),
+            (copied, SourceKind::Registry, [false, false]),
+        ] {
+            let lock = lock("debian", kind);
+            for (engine, refused) in [Engine::Docker, Engine::Podman].into_iter().zip(refused) {
+                let told = upon(engine, text, &lock);
+                assert_eq!(told.is_err(), refused, "{engine} {text}");
+                if let Err(error) = told {
+                    assert!(
+                        error.to_string().contains("as `mwctl.lock` records it"),
+                        "{error}"
+                    );
+                    assert!(error.hints()[0].starts_with("`--engine buildkit`"));
+                }
+            }
+            assert!(upon(Engine::Buildkit, text, &lock).is_ok());
+        }
     }
 
     #[test]

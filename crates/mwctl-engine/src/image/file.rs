@@ -254,7 +254,11 @@ impl Machine {
         if let Some(built) = &planned.built {
             return Ok(built.clone());
         }
-        self.fetch(builder, planned, report).await?;
+        let names = planned.plan.images().into_iter().map(|exact| {
+            let name = planned.bases.get(exact).map_or(exact, String::as_str);
+            (exact, name)
+        });
+        self.fetch(builder, names, report).await?;
         let name = Reference::parse(&planned.reference)?;
         let cancel = CancellationToken::new();
         let _ends_with_us = cancel.clone().drop_guard();
@@ -317,15 +321,16 @@ impl Machine {
         built.ok_or_else(|| StoreError::NoImage(reference.to_owned()).into())
     }
 
-    /// Brings the bases that aren't in the store into it, from wherever they were found.
-    async fn fetch(
+    /// Brings bases that aren't in the store into it, from wherever they were found: by the names that they are to have
+    /// there, and those by which they are known.
+    pub(super) async fn fetch<'a>(
         &self,
         builder: &Builder,
-        planned: &Planned,
+        bases: impl IntoIterator<Item = (&'a str, &'a str)> + Send,
         report: Report<'_>,
     ) -> Result<(), FileError> {
-        for exact in planned.plan.images() {
-            let name = planned.bases.get(exact).map_or(exact, String::as_str);
+        let bases: Vec<(&str, &str)> = bases.into_iter().collect();
+        for (exact, name) in bases {
             let reference = Reference::parse(exact)?;
             let wanted = reference.clone();
             let there = local::with(&self.store, move |store| store.record(&wanted));

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use mwctl_core::lock::FILE;
 use mwctl_core::model::{BuildFile, Engine};
 use mwctl_image::build::{Context, key_of_engine};
 use mwctl_image::oci::architecture;
@@ -16,7 +17,7 @@ use mwctl_image::{
 use super::builder::{Builder, name};
 use super::built::Built;
 use super::cache::Cache;
-use super::engine::{Lent, Order, RESULT, Refused};
+use super::engine::{Lent, Order, RESULT, Recorded, Refused};
 use super::file::{FileError, Machine};
 use super::key::tag;
 use super::local;
@@ -93,9 +94,20 @@ impl EngineError {
             Self::Base { source, .. } => source.hints(),
             Self::Import { source, .. } => source.hints(),
             Self::Store(error) => error.hints(),
+            Self::Failed(error) if error.tail().contains("unknown flag: --build-context") => vec![
+                "it is too old to be told which base is recorded: Docker 23 with its buildx, Podman 4.2, Buildah 1.28 and later can be; so can `--engine buildkit`"
+                    .to_owned(),
+            ],
             Self::Failed(_) | Self::Name(_) | Self::Cache(_) => Vec::new(),
         }
     }
+}
+
+/// That a lock isn't followed, for people.
+pub fn unasked(engine: Engine) -> String {
+    format!(
+        "`{FILE}` isn't followed: what a Blubber file is built upon, {engine} learns from Blubber's own image"
+    )
 }
 
 /// What brings an engine.
@@ -164,16 +176,22 @@ pub async fn build(
 /// the same ones, whoever builds it.
 async fn lend(order: &Order, store: &Path, work: &Path) -> Result<Vec<Lent>, EngineError> {
     let mut lent = Vec::new();
-    for (reference, digest) in bases(order, store).await? {
+    for Known {
+        name,
+        stored,
+        digest,
+    } in bases(order, store).await?
+    {
         let folder = format!("base{}", lent.len());
-        let (into, name) = (work.join(&folder), reference.clone());
-        let written = local::with(store, move |store| store.lend(&name, &into)).await;
+        let into = work.join(&folder);
+        let name_of_it = stored.clone();
+        let written = local::with(store, move |store| store.lend(&name_of_it, &into)).await;
         written.map_err(|source| EngineError::Base {
             engine: order.engine,
             source,
         })?;
         lent.push(Lent {
-            name: reference,
+            name,
             digest,
             folder,
         });
@@ -181,16 +199,38 @@ async fn lend(order: &Order, store: &Path, work: &Path) -> Result<Vec<Lent>, Eng
     Ok(lent)
 }
 
-/// The images that the file names and that are in the store, with their digests.
-async fn bases(order: &Order, store: &Path) -> Result<Vec<(Reference, String)>, StoreError> {
-    // What is no reference may be one to the engine, with a variable in it.
-    let names = order.images.iter().map(|name| Reference::parse(name));
-    let names: Vec<Reference> = names.filter_map(Result::ok).collect();
+/// A base that is in the store.
+struct Known {
+    /// How the file calls it.
+    name: Reference,
+    /// Its name in the store.
+    stored: Reference,
+    /// The digest of its manifest.
+    digest: String,
+}
+
+/// The images that the file names and that are in the store; of what is recorded exactly that.
+async fn bases(order: &Order, store: &Path) -> Result<Vec<Known>, StoreError> {
+    let names = order.images.iter().filter_map(|written| {
+        // What is no reference may be one to the engine, with a variable in it.
+        let name = Reference::parse(written).ok()?;
+        let exact = order
+            .recorded
+            .get(written)
+            .map(|it| Reference::parse(&it.exact));
+        let stored = exact.and_then(Result::ok).unwrap_or_else(|| name.clone());
+        Some((name, stored))
+    });
+    let names: Vec<(Reference, Reference)> = names.collect();
     local::with(store, move |store: &Store| {
         let mut bases = Vec::new();
-        for name in names {
-            if let Some(record) = store.record(&name)? {
-                bases.push((name, record.manifest.to_string()));
+        for (name, stored) in names {
+            if let Some(record) = store.record(&stored)? {
+                bases.push(Known {
+                    name,
+                    stored,
+                    digest: record.manifest.to_string(),
+                });
             }
         }
         Ok(bases)
@@ -220,15 +260,17 @@ impl Machine {
         let (context, path) = (absolute(source)?, absolute(&path)?);
         let variant = file.variant.as_deref();
         let order = Order::new(engine, &context, &path, text, variant, &file.arguments);
+        let platform = format!("linux/{}", builder.architecture());
+        let order = order.and_then(|order| order.upon(&builder.lock(), &platform));
         let order = order.map_err(EngineError::Refused)?;
         let mut known = BTreeMap::new();
         if engine == Engine::Buildkit {
             let bases = bases(&order, &self.store).await?;
-            known.extend(
-                bases
-                    .into_iter()
-                    .map(|(name, digest)| (name.to_string(), digest)),
-            );
+            known.extend(bases.into_iter().map(|it| (it.name.to_string(), it.digest)));
+        }
+        // Also where it has yet to be fetched, and where the engine itself does that.
+        for Recorded { base, .. } in order.recorded.values() {
+            known.insert(base.reference.clone(), base.digest.clone());
         }
         let said = order.clone();
         let copied = Context {
@@ -279,6 +321,16 @@ impl Machine {
             return Ok(built.clone());
         }
         let name = Reference::parse(&planned.reference)?;
+        let order = &planned.order;
+        if order.engine == Engine::Buildkit {
+            let recorded = order.recorded.iter();
+            let recorded = recorded.map(|(name, it)| (it.exact.as_str(), name.as_str()));
+            self.fetch(builder, recorded, report).await?;
+        }
+        if !order.names_its_bases() && !builder.lock().is_empty() {
+            let text = unasked(order.engine);
+            report(Progress::Line { text });
+        }
         let (cache, runner) = (builder.cache(), builder.runner());
         build(&planned.order, &name, &self.store, cache, runner, report).await?;
         self.finished(builder, &planned.reference, &planned.foundation)

@@ -35,7 +35,8 @@ pub(super) async fn run(run: &Invocation, arguments: &Build) -> Result<Exit, Com
     let name = name(arguments, &recipe, &variant)?;
     let store = image::open(run)?;
     let (plan, recorded) = upon_recorded(run, plan)?;
-    bases(run, &store, &plan, &recorded, &arguments.plain_http).await?;
+    let names = plan.images().into_iter().map(str::to_owned).collect();
+    bases(run, &store, names, &recorded, &arguments.plain_http).await?;
     if arguments.explain {
         return told::explain(run, store, plan, recipe).await;
     }
@@ -134,11 +135,11 @@ fn upon_recorded(run: &Invocation, plan: Plan) -> Result<(Plan, Recorded), Comma
 async fn bases(
     run: &Invocation,
     store: &Store,
-    plan: &Plan,
+    names: Vec<String>,
     recorded: &Recorded,
     without_tls: &[String],
 ) -> Result<(), CommandError> {
-    let names = plan.images().into_iter().map(Reference::parse);
+    let names = names.iter().map(|name| Reference::parse(name));
     let names: Result<Vec<Reference>, InvalidReference> = names.collect();
     for name in names.map_err(CommandError::failure)? {
         let is_there = store.record(&name).map_err(image::store)?.is_some();

@@ -4,9 +4,10 @@ use mwctl_core::model::Engine;
 use mwctl_engine::image::Cache;
 use mwctl_engine::image::engine::Order;
 use mwctl_engine::image::foreign::{self, EngineError};
+use mwctl_engine::images::oci;
 
 use super::recipe::{Recipe, UNNAMED};
-use super::told;
+use super::{Recorded, told};
 use crate::args::Build;
 use crate::commands::image;
 use crate::error::CommandError;
@@ -39,11 +40,25 @@ pub(super) async fn run(
         recipe.variant.as_deref(),
         &recipe.arguments,
     );
+    let lock = run.lock()?;
+    let platform = format!("linux/{}", oci::architecture());
+    let order = order.and_then(|order| order.upon(&lock, &platform));
     let order = order.map_err(|refused| failed(refused.into()))?;
+    if !order.names_its_bases() && !lock.is_empty() {
+        run.ui.say(&foreign::unasked(engine));
+    }
     let variant = order.variant.as_deref().unwrap_or(UNNAMED);
     let name = super::name(arguments, &recipe, variant)?;
     // Opened before, so that a store that can't be used is told at once.
-    image::open(run)?;
+    let opened = image::open(run)?;
+    if engine == Engine::Buildkit {
+        let recorded = order.recorded.values();
+        let recorded: Recorded = recorded
+            .map(|it| (it.exact.clone(), it.base.clone()))
+            .collect();
+        let names = recorded.keys().cloned().collect();
+        super::bases(run, &opened, names, &recorded, &[]).await?;
+    }
     let (cache, runner) = (Cache::new(run.cache()), Invocation::runner());
     let report = |sign| told::show_foreign(&run.ui, sign);
     let store = &run.environment.image_store;
