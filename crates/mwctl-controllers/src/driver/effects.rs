@@ -365,6 +365,12 @@ async fn trace(
 
 async fn finalize(client: &Client, served: &Served, target: &Target) -> Result<Done, Refusal> {
     let namespace = &target.key.name;
+    if let Some(events) = served.find("v1", "Event") {
+        // Nobody follows them, since there are too many; so they go all at once, as the last.
+        let (all, plain) = (ListParams::default(), DeleteParams::default());
+        let request = Request::new(path(&events.resource, namespace));
+        send(client, "delete", request.delete_collection(&plain, &all)).await?;
+    }
     let left = (served.namespaced()).map(|resource| left_in(client, resource, namespace));
     let left: Vec<_> = try_join_all(left).await?.into_iter().flatten().collect();
     if !left.is_empty() {

@@ -121,7 +121,10 @@ impl Run {
     fn watch(&mut self, served: Served) {
         for resource in served.iter() {
             let kind = Kind::of(resource).filter(|kind| self.reads.contains(kind));
-            if (kind.is_none() && !self.traces_all) || self.watched.contains_key(&name(resource)) {
+            if is_event(resource)
+                || (kind.is_none() && !self.traces_all)
+                || self.watched.contains_key(&name(resource))
+            {
                 continue;
             }
             let sightings = match kind {
@@ -242,6 +245,11 @@ async fn write(client: Client, record: Record) -> kube::Result<()> {
 
 fn name(resource: &ApiResource) -> String {
     format!("{}/{}", resource.api_version, resource.plural)
+}
+
+/// Events have no owners and own nothing, and are more than all the rest: like Kubernetes' collector, this one passes them over.
+fn is_event(resource: &ApiResource) -> bool {
+    resource.group.is_empty() && resource.kind == "Event"
 }
 
 fn is_definition(resource: &ApiResource) -> bool {

@@ -32,7 +32,9 @@ pub(super) fn of_metadata(client: Client, resource: Arc<ApiResource>) -> Sightin
     sightings(
         events,
         resource,
-        move |object: PartialObjectMeta<DynamicObject>| {
+        move |mut object: PartialObjectMeta<DynamicObject>| {
+            // The largest part, of which nobody asks.
+            object.metadata.managed_fields = None;
             Object::Other(Arc::new(Traced {
                 resource: Arc::clone(&kind),
                 meta: object.metadata,
