@@ -79,8 +79,8 @@ pub(super) fn updated(target: &Target, live: &Value, proposed: &mut Value) -> Re
 
 /// Counts what follows `live` as another generation, if it is one. Both have their defaults: one that nobody wrote is no change.
 pub(super) fn count(target: &Target, live: &Value, proposed: &mut Value) {
-    // That a scheduler finds a node is no change of what is wanted.
-    let counts = target.subresource != "binding";
+    // That a scheduler finds a node is no change of what is wanted, and a status is none.
+    let counts = !matches!(&*target.subresource, "binding" | "status" | "approval");
     if counts && strategy::generation(&target.resource).differs(live, proposed) {
         let generation = live["metadata"]["generation"].as_i64().unwrap_or_default();
         proposed["metadata"]["generation"] = json!(generation + 1);

@@ -17,6 +17,8 @@ pub(super) enum Generation {
     Changes,
     /// By what is wanted and by labels.
     WantedAndLabels,
+    /// By what is wanted and by annotations, which a Deployment's pods inherit.
+    WantedAndAnnotations,
 }
 
 pub(super) fn generation(resource: &Served) -> Generation {
@@ -25,10 +27,11 @@ pub(super) fn generation(resource: &Served) -> Generation {
     }
     match (resource.gvk.group.as_str(), resource.gvk.kind.as_str()) {
         ("", "Pod" | "PodTemplate" | "ReplicationController")
-        | ("apps", "DaemonSet" | "Deployment" | "ReplicaSet" | "StatefulSet")
+        | ("apps", "DaemonSet" | "ReplicaSet" | "StatefulSet")
         | ("batch" | "policy" | "apiextensions.k8s.io", _)
         | ("networking.k8s.io", "Ingress" | "IngressClass" | "NetworkPolicy")
         | ("resource.k8s.io", "DeviceClass" | "ResourceSlice") => Generation::Wanted,
+        ("apps", "Deployment") => Generation::WantedAndAnnotations,
         ("discovery.k8s.io", "EndpointSlice") => Generation::WantedAndLabels,
         ("scheduling.k8s.io", "PriorityClass") => Generation::First,
         ("storage.k8s.io", "CSIDriver") => Generation::Changes,
@@ -41,23 +44,23 @@ impl Generation {
     pub(super) fn first(self) -> Option<i64> {
         match self {
             Self::None | Self::Changes => None,
-            Self::First | Self::Wanted | Self::WantedAndLabels => Some(1),
+            _ => Some(1),
         }
     }
 
     /// Whether a changed object is another generation.
     pub(super) fn differs(self, before: &Value, after: &Value) -> bool {
-        let labels = |object: &Value| match object.pointer("/metadata/labels") {
-            Some(Value::Object(labels)) if !labels.is_empty() => Some(labels.clone()),
+        let also = match self {
+            Self::None | Self::First => return false,
+            Self::Wanted | Self::Changes => None,
+            Self::WantedAndLabels => Some("labels"),
+            Self::WantedAndAnnotations => Some("annotations"),
+        };
+        let texts = |object: &Value| match &object["metadata"][also?] {
+            Value::Object(texts) if !texts.is_empty() => Some(texts.clone()),
             _ => None,
         };
-        match self {
-            Self::None | Self::First => false,
-            Self::Wanted | Self::Changes => wanted(before) != wanted(after),
-            Self::WantedAndLabels => {
-                wanted(before) != wanted(after) || labels(before) != labels(after)
-            }
-        }
+        wanted(before) != wanted(after) || texts(before) != texts(after)
     }
 }
 

@@ -319,6 +319,17 @@ fn changes_are_counted_as_each_kind_counts_them() {
         generations(place, slice, &[moved, noted.clone(), labels.clone()]),
         [Some(1), Some(2), Some(2), Some(3)]
     );
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {
+        "selector": {"matchLabels": {"a": "b"}},
+        "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}});
+    assert_eq!(
+        generations(
+            ("apps", "v1", "deployments"),
+            deployment,
+            &[noted, labels.clone()]
+        ),
+        [Some(1), Some(2), Some(2)]
+    );
     let template = json!({"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "a"},
         "template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}});
     let changed = json!({"template": {"spec": {"terminationGracePeriodSeconds": 3}}});

@@ -81,9 +81,10 @@ pub(super) fn actions(deployment: &Deployment, sets: &Sets) -> Vec<Action> {
     }
     let number = own.max(next).to_string();
     if deployment.annotations().get(REVISION) != Some(&number) {
+        // With the status, as upstream: elsewhere another annotation is another generation.
         actions.push(Action::Patch {
             target: Target::of(deployment),
-            subresource: None,
+            subresource: Some("status"),
             patch: json!({"metadata": {"annotations": {REVISION: number}}}),
             announcement: None,
         });
