@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::report::{Path, Report, items, text};
+use super::workload::job;
 use crate::decode::quantity::Quantity;
 use crate::schema::Gvk;
 
@@ -54,7 +55,7 @@ pub(super) fn check(gvk: &Gvk, old: &Value, new: &Value, report: &mut Report) {
         ("", "ConfigMap" | "Secret") => sealed(old, new, report),
         ("", "PersistentVolumeClaim") => claim(old, new, report),
         ("apps", "StatefulSet") => stateful_set(&old["spec"], &new["spec"], report),
-        ("batch", "Job") => job(&old["spec"], &new["spec"], report),
+        ("batch", "Job") => changed_job(&old["spec"], &new["spec"], report),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
             binding(old, new, report);
         }
@@ -80,7 +81,8 @@ pub(super) fn check(gvk: &Gvk, old: &Value, new: &Value, report: &mut Report) {
         let pointer = format!("/{}", path.replace('.', "/"));
         let (before, after) = (old.pointer(&pointer), new.pointer(&pointer));
         if before != after {
-            report.invalid(&Path::root(path), after.unwrap_or(&Value::Null), IMMUTABLE);
+            let shown = job::shown(path, after.unwrap_or(&Value::Null));
+            report.invalid(&Path::root(path), &shown, IMMUTABLE);
         }
     }
 }
@@ -221,7 +223,7 @@ fn stateful_set(old: &Value, new: &Value, report: &mut Report) {
 }
 
 /// The template of a job is fixed, but where its pods may run as long as it is suspended.
-fn job(old: &Value, new: &Value, report: &mut Report) {
+fn changed_job(old: &Value, new: &Value, report: &mut Report) {
     let at = Path::root("spec");
     let elastic = new["completionMode"] == "Indexed"
         && new["completions"] == new["parallelism"]

@@ -28,6 +28,26 @@ pub(super) fn check(spec: &Value, at: &Path<'_>, report: &mut Report) {
     }
 }
 
+/// The policy as Go prints the internal type.
+pub(super) fn shown(policy: &Value) -> Value {
+    if policy.is_null() {
+        return Value::Null;
+    }
+    let list = |list: &Value, of: fn(&Value) -> Value| match list {
+        Value::Array(items) => items.iter().map(of).collect(),
+        _ => Value::Null,
+    };
+    let condition: fn(&Value) -> Value =
+        |pattern| json!({"Type": pattern["type"], "Status": pattern["status"]});
+    let rules = items(&policy["rules"]).map(|(_, rule)| {
+        let codes = &rule["onExitCodes"];
+        let shown = json!({"ContainerName": codes["containerName"], "Operator": codes["operator"], "Values": codes["values"]});
+        json!({"Action": rule["action"], "OnExitCodes": if codes.is_null() { Value::Null } else { shown },
+            "OnPodConditions": list(&rule["onPodConditions"], condition)})
+    });
+    json!({ "Rules": rules.collect::<Value>() })
+}
+
 fn check_rule(spec: &Value, rule: &Value, at: &Path<'_>, report: &mut Report) {
     chosen(&rule["action"], &at.field("action"), &ACTIONS, report);
     if rule["action"] == "FailIndex" && spec["backoffLimitPerIndex"].is_null() {

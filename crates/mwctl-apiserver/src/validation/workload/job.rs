@@ -16,6 +16,9 @@ const MOST_OF_MANY: i64 = 10_000;
 /// The longest name of another controller, in bytes.
 const LONGEST_CONTROLLER: usize = 63;
 
+/// What the name of another controller may have besides letters and digits, after its domain.
+const PATH: &str = "/-._~%!$&'()*+,;=:";
+
 /// A Job, whether it is new or not.
 pub(in crate::validation) fn job(job: &Value, report: &mut Report) {
     let spec = &job["spec"];
@@ -31,6 +34,15 @@ pub(in crate::validation) fn job(job: &Value, report: &mut Report) {
         labels_differ(spec, at, report);
     }
     hostnames(job, report);
+}
+
+/// The policies of a job as Go prints them; everything else as it is.
+pub(in crate::validation) fn shown(path: &str, value: &Value) -> Value {
+    match path {
+        "spec.podFailurePolicy" => failure_policy::shown(value),
+        "spec.successPolicy" => success_policy::shown(value),
+        _ => value.clone(),
+    }
 }
 
 /// Unless a job says otherwise, it selects its pods by its own uid, and by nothing else.
@@ -125,6 +137,11 @@ fn managed_by(controller: &str, at: &Path<'_>, report: &mut Report) {
         _ if controller.is_empty() => report.required(at, ""),
         Some((host, path)) if !host.is_empty() && !path.is_empty() => {
             report.all_invalid(at, &json!(host), names::dns_subdomain(host));
+            let fits = |letter: char| letter.is_ascii_alphanumeric() || PATH.contains(letter);
+            if !path.chars().all(fits) {
+                let detail = r"Invalid path (regex used for validation is '[A-Za-z0-9/\-._~%!$&'()*+,;=:]+')";
+                report.invalid(at, &json!(path), detail);
+            }
         }
         _ => {
             let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";

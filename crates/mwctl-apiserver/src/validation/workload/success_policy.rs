@@ -18,13 +18,7 @@ pub(super) fn check(spec: &Value, at: &Path<'_>, report: &mut Report) {
     }
     let at = at.field("successPolicy");
     if spec["completionMode"] != "Indexed" {
-        let rules: Vec<Value> = items(&policy["rules"])
-            .map(|(_, rule)| {
-                json!({"SucceededIndexes": rule["succeededIndexes"], "SucceededCount": rule["succeededCount"]})
-            })
-            .collect();
-        let shown = json!({ "Rules": rules });
-        report.invalid(&at, &shown, "requires indexed completion mode");
+        report.invalid(&at, &shown(policy), "requires indexed completion mode");
         return;
     }
     let at = at.field("rules");
@@ -38,6 +32,17 @@ pub(super) fn check(spec: &Value, at: &Path<'_>, report: &mut Report) {
     for (place, rule) in items(&policy["rules"]) {
         check_rule(rule, completions, &at.index(place), report);
     }
+}
+
+/// The policy as Go prints the internal type.
+pub(super) fn shown(policy: &Value) -> Value {
+    if policy.is_null() {
+        return Value::Null;
+    }
+    let rules = items(&policy["rules"]).map(|(_, rule)| {
+        json!({"SucceededIndexes": rule["succeededIndexes"], "SucceededCount": rule["succeededCount"]})
+    });
+    json!({ "Rules": rules.collect::<Value>() })
 }
 
 fn check_rule(rule: &Value, completions: i64, at: &Path<'_>, report: &mut Report) {
