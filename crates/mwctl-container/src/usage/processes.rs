@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Usage;
@@ -21,10 +21,21 @@ struct Process {
     ticks: u64,
 }
 
-/// The processes below a launcher.
+/// A child of the zygote: the first process of a container, or one that was started in it later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Child {
+    pid: u32,
+    /// How the zygote numbers it.
+    inside: Option<i32>,
+    /// The name of its mounts.
+    mounts: Option<PathBuf>,
+}
+
+/// The processes of a runtime. Each file is read once, however many containers there are.
 pub(super) struct Seen {
     processes: HashMap<u32, Process>,
-    launcher: u32,
+    by_parent: HashMap<u32, Vec<u32>>,
+    children: Vec<Child>,
 }
 
 impl Seen {
@@ -32,25 +43,41 @@ impl Seen {
     pub(super) fn look(launcher: u32) -> Self {
         let entries = fs::read_dir(PROC).into_iter().flatten().flatten();
         let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let processes = numbers.filter_map(|pid: u32| {
-            let stat = fs::read_to_string(Path::new(PROC).join(pid.to_string()).join("stat"));
-            Some((pid, parse(&stat.ok()?)?))
-        });
+        let processes = numbers.filter_map(|pid: u32| Some((pid, parse(&read(pid, "stat")?)?)));
+        let mut seen = Self::of(processes.collect());
+        // The zygote is the launcher's only child.
+        let zygotes = seen.by_parent.get(&launcher).cloned().unwrap_or_default();
+        let children = zygotes
+            .iter()
+            .filter_map(|zygote| seen.by_parent.get(zygote));
+        seen.children = children
+            .flatten()
+            .map(|pid| Child {
+                pid: *pid,
+                inside: inside(*pid),
+                mounts: mounts(*pid),
+            })
+            .collect();
+        seen
+    }
+
+    fn of(processes: HashMap<u32, Process>) -> Self {
+        let mut by_parent: HashMap<u32, Vec<u32>> = HashMap::new();
+        for (pid, process) in &processes {
+            by_parent.entry(process.parent).or_default().push(*pid);
+        }
         Self {
-            processes: processes.collect(),
-            launcher,
+            processes,
+            by_parent,
+            children: Vec::new(),
         }
     }
 
     /// What the container uses whose first process the zygote calls `pid`.
     pub(super) fn usage(&self, pid: i32) -> Option<Usage> {
-        let first = (self.children().into_iter()).find(|child| inside(*child) == Some(pid))?;
-        let mounts = mounts(first);
-        let is_in =
-            |child: u32| child == first || mounts.is_some() && self::mounts(child) == mounts;
         let per_second = rustix::param::clock_ticks_per_second().max(1);
         let mut usage = Usage::default();
-        for pid in self.below(is_in) {
+        for pid in self.processes_of(pid)? {
             let ticks = self.processes.get(&pid).map_or(0, |process| process.ticks);
             usage.processors += Duration::from_nanos(ticks * (1_000_000_000 / per_second));
             usage.memory += memory(pid).unwrap_or_default();
@@ -58,30 +85,21 @@ impl Seen {
         Some(usage)
     }
 
-    /// The children of the zygote, which is the launcher's only one.
-    fn children(&self) -> Vec<u32> {
-        let of = |parent: u32| {
-            let all = self.processes.iter();
-            all.filter(move |(_, it)| it.parent == parent)
-                .map(|(pid, _)| *pid)
+    /// All processes of that container.
+    fn processes_of(&self, pid: i32) -> Option<Vec<u32>> {
+        let first = (self.children.iter()).find(|child| child.inside == Some(pid))?;
+        let is_in = |child: &&Child| {
+            child.pid == first.pid || first.mounts.is_some() && child.mounts == first.mounts
         };
-        of(self.launcher).flat_map(of).collect()
-    }
-
-    /// All processes that are such a child of the zygote, or below one.
-    fn below(&self, is_in: impl Fn(u32) -> bool) -> Vec<u32> {
-        let children = self.children();
-        let mut found: Vec<u32> = children.into_iter().filter(|child| is_in(*child)).collect();
-        let mut by_parent: HashMap<u32, Vec<u32>> = HashMap::new();
-        for (pid, process) in &self.processes {
-            by_parent.entry(process.parent).or_default().push(*pid);
-        }
+        let mut found: Vec<u32> = (self.children.iter().filter(is_in))
+            .map(|child| child.pid)
+            .collect();
         let mut next = 0;
         while let Some(pid) = found.get(next) {
             next += 1;
-            found.extend(by_parent.remove(pid).into_iter().flatten());
+            found.extend(self.by_parent.get(pid).into_iter().flatten());
         }
-        found
+        Some(found)
     }
 }
 
@@ -112,7 +130,7 @@ fn second(numbers: &str) -> Option<i32> {
 }
 
 /// The name of a process's mounts.
-fn mounts(pid: u32) -> Option<std::path::PathBuf> {
+fn mounts(pid: u32) -> Option<PathBuf> {
     fs::read_link(Path::new(PROC).join(pid.to_string()).join("ns/mnt")).ok()
 }
 
@@ -137,36 +155,36 @@ fn field(text: &str, name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn seen(parents: &[(u32, u32)]) -> Seen {
-        let process = |parent| Process { parent, ticks: 1 };
-        Seen {
-            processes: (parents.iter())
-                .map(|(pid, parent)| (*pid, process(*parent)))
-                .collect(),
-            launcher: 10,
-        }
-    }
-
     #[test]
     fn a_container_is_all_below_its_first_process_and_what_shares_its_mounts() {
-        // 10 launches the zygote 11; 20 and 30 are containers, 21 was started in the first one later; 99 is somebody else's.
-        let seen = seen(&[
-            (11, 10),
-            (20, 11),
-            (22, 20),
-            (23, 22),
-            (21, 11),
-            (24, 21),
-            (30, 11),
-            (31, 30),
-            (99, 1),
-        ]);
-        let mut children = seen.children();
-        children.sort_unstable();
-        assert_eq!(children, [20, 21, 30]);
-        let mut found = seen.below(|child| child == 20 || child == 21);
-        found.sort_unstable();
-        assert_eq!(found, [20, 21, 22, 23, 24]);
+        // 20 and 30 are containers, 21 was started in the first one later; 99 is somebody else's.
+        let parents = [(22, 20), (23, 22), (24, 21), (31, 30), (99, 1)];
+        let process = |parent| Process { parent, ticks: 1 };
+        let mut seen = Seen::of(
+            (parents.iter())
+                .map(|(pid, parent)| (*pid, process(*parent)))
+                .collect(),
+        );
+        let child = |pid, inside, mounts: Option<&str>| Child {
+            pid,
+            inside: Some(inside),
+            mounts: mounts.map(PathBuf::from),
+        };
+        seen.children = vec![
+            child(20, 2, Some("mnt:[1]")),
+            child(21, 5, Some("mnt:[1]")),
+            child(30, 3, None),
+            child(40, 4, None),
+        ];
+        let found = |pid| {
+            let mut found = seen.processes_of(pid)?;
+            found.sort_unstable();
+            Some(found)
+        };
+        assert_eq!(found(2), Some(vec![20, 21, 22, 23, 24]));
+        // What may not be seen is nobody else's.
+        assert_eq!(found(3), Some(vec![30, 31]));
+        assert_eq!(found(7), None);
     }
 
     #[test]
