@@ -264,6 +264,130 @@ fn where_anything_fails_the_old_lock_stays() {
     assert!(offline.ends_with("[exit status: 0]\n"), "{offline}");
 }
 
+/// Two services, of which the one that comes first by name is built upon the other one's image.
+fn stacked() -> Place {
+    let place = Place::new();
+    let host = place.registry.host();
+    let service = "{source: {path: PATH}, container: {command: [/app], build: {file: Dockerfile}}}";
+    let folder = Folder::new()
+        .file(
+            "mwctl.yaml",
+            &format!(
+                "apiVersion: mwctl/v1\nkind: Stack\nname: both\nservices:\n  above: {}\n  below: {}\n",
+                service.replace("PATH", "above"),
+                service.replace("PATH", "below"),
+            ),
+        )
+        .file("below/Dockerfile", &format!("FROM {host}/base:1\nCOPY app /app\n"))
+        .file("below/app", "run")
+        .file("above/Dockerfile", "FROM mwctl.local/below:image\nCOPY more /more\n")
+        .file("above/more", "more");
+    Place { folder, ..place }
+}
+
+impl Place {
+    /// The layers of an image that a run says it builds, by the service.
+    fn built(&self, told: &str, service: &str) -> Vec<String> {
+        let begins = format!("{service} build ");
+        let mut lines = told.lines().filter_map(|line| line.strip_prefix(&begins));
+        let name = lines.next().unwrap();
+        let told = self.folder.mwctl(["image", "inspect", name, "-o", "json"]);
+        let (document, _) = told.rsplit_once("[exit status: ").unwrap();
+        let answer: serde_json::Value = serde_json::from_str(document).unwrap();
+        let layers = answer["layers"].as_array().unwrap().iter();
+        layers
+            .map(|layer| layer["digest"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+#[test]
+fn what_is_built_upon_another_services_image_is_built_after_it_and_upon_just_that() {
+    let place = stacked();
+    let host = place.registry.host();
+    let update = || {
+        place
+            .folder
+            .mwctl(["images", "update", "--plain-http", &host])
+    };
+    let meant = || {
+        let lock = place.folder.text("mwctl.lock").unwrap();
+        let (_, entry) = lock.split_once("- ref: mwctl.local/below:image\n").unwrap();
+        let (_, digest) = entry.split_once("digest: ").unwrap();
+        digest.lines().next().unwrap().to_owned()
+    };
+    let (one, two) = (
+        layer(&[("etc/base", b"one")]),
+        layer(&[("etc/base", b"two")]),
+    );
+    place.put(&[("etc/base", b"one")]);
+    // Nobody has built the image that the other one stands upon: now somebody does.
+    let told = update();
+    assert!(told.ends_with("[exit status: 0]\n"), "{told}");
+    let place_of = |told: &str, what: &str| told.find(what).unwrap();
+    assert!(
+        place_of(&told, "below build ") < place_of(&told, "above build "),
+        "{told}"
+    );
+    let before = meant();
+    let lowest = mwctl_tests::registry::digest(&one);
+    assert_eq!(place.built(&told, "above")[0], lowest);
+    let (nothing, lock) = (update(), place.folder.text("mwctl.lock"));
+    assert!(!nothing.contains(" build "), "{nothing}");
+
+    place.put(&[("etc/base", b"two")]);
+    let told = update();
+    assert!(
+        place_of(&told, "below build ") < place_of(&told, "above build "),
+        "{told}"
+    );
+    let below = place.built(&told, "below");
+    let above = place.built(&told, "above");
+    assert_eq!(below[0], mwctl_tests::registry::digest(&two));
+    assert_eq!(above[..2], below, "{told}");
+    assert_ne!(meant(), before);
+    // It has the name that the other one has for it, so that nothing is newer than what is recorded.
+    let outdated = place
+        .folder
+        .mwctl(["images", "outdated", "--exit-code", "--plain-http", &host]);
+    assert!(outdated.ends_with("[exit status: 0]\n"), "{outdated}");
+
+    // Where the upper one fails, neither the lock nor that name has changed.
+    let recorded = place.folder.text("mwctl.lock");
+    assert_ne!(recorded, lock);
+    place.put(&[("etc/base", b"one")]);
+    std::fs::remove_file(place.folder.work().join("above/more")).unwrap();
+    let failed = update();
+    assert!(failed.contains("`mwctl.lock` is as it was"), "{failed}");
+    assert_eq!(place.folder.text("mwctl.lock"), recorded);
+    let named = place
+        .folder
+        .mwctl(["image", "inspect", "mwctl.local/below:image", "-o", "json"]);
+    assert!(
+        named.contains(&mwctl_tests::registry::digest(&two)),
+        "{named}"
+    );
+}
+
+#[test]
+fn images_that_stand_upon_each_other_are_told() {
+    let place = stacked();
+    let host = place.registry.host();
+    place.put(&[("etc/base", b"one")]);
+    let file = place.folder.work().join("below/Dockerfile");
+    let text = format!("FROM {host}/base:1 AS a\nFROM mwctl.local/above:image\n");
+    std::fs::write(file, text).unwrap();
+    let told = place
+        .folder
+        .mwctl(["images", "update", "--plain-http", &host]);
+    assert!(
+        told.contains("built upon each other: above, below"),
+        "{told}"
+    );
+    assert!(told.ends_with("[exit status: 1]\n"), "{told}");
+    assert_eq!(place.lock(), None);
+}
+
 #[test]
 fn what_is_recorded_and_nowhere_to_be_had_is_told_with_its_line() {
     let place = Place::new();

@@ -5,10 +5,12 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{ListParams, PostParams};
+use mwctl_engine::images::oci::architecture;
 use mwctl_testing::{Options, TestCluster};
 use mwctl_tests::registry::Registry;
 use serde_json::json;
 
+use crate::archive::layer;
 use crate::folder::Folder;
 
 const SERVICE: &str = "apiVersion: mwctl/v1
@@ -159,4 +161,52 @@ async fn what_a_cluster_says_of_no_registry_is_told_and_passed_over() {
         "{told}"
     );
     assert!(told.contains("deliver  mwctl.local/teller:"), "{told}");
+}
+
+#[tokio::test]
+async fn a_roll_out_that_fails_takes_the_old_lock_back() {
+    let mut stage = Stage::new().await;
+    let host = stage.registry.host();
+    stage.advertise(&format!("host: {host}\n")).await;
+    let dockerfile = format!("FROM {host}/base:1\nCOPY app /app\n");
+    stage.folder = stage.folder.file("Dockerfile", &dockerfile);
+    let put = |content: &[u8]| {
+        let layers = [layer(&[("etc/base", content)])];
+        stage
+            .registry
+            .put("base:1", architecture(), &json!({}), &layers)
+    };
+    let refuse = || {
+        let manifests = "PUT /v2/mwctl/teller/manifests/";
+        stage.registry.refuse(manifests, 403, usize::MAX);
+    };
+    let update = ["images", "update", "--deploy", "--plain-http", &host];
+    let lock = || stage.folder.text("mwctl.lock");
+    put(b"one");
+    refuse();
+    let failed = stage.mwctl(&update).await;
+    assert!(failed.ends_with("[exit status: 1]\n"), "{failed}");
+    assert!(failed.contains("`mwctl.lock` is as it was"), "{failed}");
+    // There was none.
+    assert_eq!(lock(), None);
+    assert_eq!(stage.images().await, Vec::<String>::new());
+
+    stage.registry.forgive();
+    let deployed = stage.mwctl(&update).await;
+    assert!(deployed.ends_with("[exit status: 0]\n"), "{deployed}");
+    let (recorded, images) = (lock(), stage.images().await);
+    assert!(recorded.is_some() && images.len() == 1, "{deployed}");
+
+    put(b"two");
+    refuse();
+    let failed = stage.mwctl(&update).await;
+    assert!(failed.ends_with("[exit status: 1]\n"), "{failed}");
+    assert!(failed.contains("wrote mwctl.lock"), "{failed}");
+    assert!(failed.contains("`mwctl.lock` is as it was"), "{failed}");
+    assert_eq!(lock(), recorded);
+    assert_eq!(stage.images().await, images);
+    // So that the next deployment is of what runs.
+    stage.registry.forgive();
+    let told = stage.mwctl(&["up"]).await;
+    assert!(told.contains("nothing to do"), "{told}");
 }

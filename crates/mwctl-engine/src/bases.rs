@@ -10,8 +10,10 @@
 
 mod look;
 mod news;
+mod order;
 mod used;
 
 pub use look::{Finder, LookError, Meaning};
 pub use news::{News, news};
+pub use order::{Circle, Upon, maker, ordered, upon};
 pub use used::{Used, used};

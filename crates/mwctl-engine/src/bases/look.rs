@@ -178,6 +178,18 @@ impl Finder {
         }
     }
 
+    /// What an image of this machine's store is.
+    pub async fn image(&self, name: &str) -> Result<Meaning, LookError> {
+        self.of_store(&parse(name)?).await
+    }
+
+    /// Gives an image of this machine's store another name, too.
+    pub async fn name(&self, image: &str, name: &str) -> Result<(), LookError> {
+        let (image, name) = (parse(image)?, parse(name)?);
+        let named = local::with(&self.store, move |store| store.also_known_as(&image, &name));
+        Ok(named.await?)
+    }
+
     /// Makes a suite anew.
     async fn made(&self, suite: &str, name: &str) -> Result<Meaning, LookError> {
         self.bootstrap.make(suite, name).await?;

@@ -16,6 +16,7 @@ use mwctl_engine::images::plan::Plan;
 use mwctl_engine::images::{HOST, InvalidReference, Record, Reference, Store, StoreError, oci};
 
 use self::recipe::Recipe;
+pub(super) use self::recipe::UNNAMED;
 use super::image;
 use crate::args::Build;
 use crate::error::CommandError;

@@ -15,7 +15,7 @@ use crate::error::CommandError;
 use crate::invocation::{Invocation, service};
 
 /// The tag of an image whose stage has no name.
-pub(super) const UNNAMED: &str = "image";
+pub(crate) const UNNAMED: &str = "image";
 
 /// What is built.
 pub(super) struct Recipe {

@@ -1,5 +1,7 @@
 //! `mwctl image update`: looks bases up anew, builds and tests what depends on them, and records them.
 
+mod dependents;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -7,14 +9,13 @@ use std::time::Duration;
 
 use mwctl_core::lock::{FILE, Lock, LockedBase};
 use mwctl_core::name::ServiceName;
-use mwctl_engine::bases::{Finder, LookError, Meaning, Used, used};
-use mwctl_engine::execute::Images as _;
+use mwctl_engine::bases::{Circle, Finder, LookError, Meaning, Used, maker, ordered, upon, used};
 use mwctl_engine::images::Progress;
 use mwctl_engine::images::oci::architecture;
-use mwctl_engine::workshop::Workshop;
 use mwctl_engine::workspace::{Workspace, write_lock};
 use serde::Serialize;
 
+use self::dependents::Dependents;
 use super::outdated::{finder, short, unknown, unread};
 use crate::args::{Deploy, Test, Up, UpdateBases};
 use crate::commands::{test, up};
@@ -65,46 +66,91 @@ pub(super) async fn run(run: &Invocation, arguments: &UpdateBases) -> Result<Exi
     let used = used(&workspace.stack).map_err(unread)?;
     let meant = chosen(&used, &arguments.bases)?;
     let finder = finder(run, &arguments.plain_http, arguments.offline);
-    let (lock, mut answer) = if arguments.dry_run {
-        let answer = look(&finder, &workspace.lock, &meant)
-            .await
-            .map_err(unknown)?;
-        (Lock::default(), answer)
-    } else {
-        let (mut lock, mut answer) = record(run, &finder, &workspace.lock, &meant)
-            .await
-            .map_err(unknown)?;
-        if arguments.bases.is_empty() {
-            answer.forgotten = forget(&mut lock, &used);
-        }
-        (lock, answer)
-    };
-    if arguments.dry_run || lock == *workspace.lock {
+    if arguments.dry_run {
+        let answer = look(&finder, &workspace, &meant).await.map_err(unknown)?;
         run.ui.answer(&answer, || text(&answer));
         return Ok(Exit::Success);
+    }
+    let dependents = Dependents {
+        run,
+        finder: &finder,
+        stack: &workspace.stack,
+        used: &used,
+        old: &workspace.lock,
+    };
+    let begun = begin(run, &dependents, &meant, !arguments.no_build).await?;
+    let (mut lock, mut answer, order) = begun;
+    if arguments.bases.is_empty() {
+        answer.forgotten = forget(&mut lock, &used);
+    }
+    if lock == *workspace.lock && order.is_empty() {
+        run.ui.answer(&answer, || text(&answer));
+        return Ok(Exit::Success);
+    }
+    let mut named = Vec::new();
+    if !arguments.no_build {
+        let built = dependents.build(&order, &mut lock, &mut answer).await;
+        named = built.map_err(unchanged)?;
     }
     let fresh = Workspace {
         lock: Arc::new(lock),
         ..workspace.clone()
     };
-    let dependents: BTreeSet<&ServiceName> = answer
-        .changes
-        .iter()
-        .flat_map(|change| &change.services)
-        .collect();
-    if !arguments.no_build {
-        build(run, &fresh, &dependents).await.map_err(unchanged)?;
-    }
     if arguments.test {
-        tests(run, &fresh, &dependents).await.map_err(unchanged)?;
+        tests(run, &fresh, &order).await.map_err(unchanged)?;
     }
     write(&fresh)?;
     answer.written = true;
     run.ui.answer(&answer, || text(&answer));
-    if arguments.deploy {
-        return deploy(run, &workspace).await;
+    let exit = if arguments.deploy {
+        deploy(run, &workspace).await?
+    } else {
+        Exit::Success
+    };
+    // Now that the lock stays.
+    dependents.name(&named).await?;
+    Ok(exit)
+}
+
+/// Records what can be known before anything is built, and says what has to be built in which order. Images of the
+/// stack's own services that are going to be built are recorded when that is done.
+async fn begin(
+    run: &Invocation,
+    dependents: &Dependents<'_>,
+    meant: &Used,
+    builds: bool,
+) -> Result<(Lock, Answer, Vec<ServiceName>), CommandError> {
+    let Dependents {
+        finder,
+        stack,
+        used,
+        old,
+        ..
+    } = dependents;
+    let (mut own, mut others) = (meant.clone(), meant.clone());
+    own.retain(|name, _| maker(stack, name).is_some());
+    others.retain(|name, _| !own.contains_key(name));
+    let (mut lock, mut answer) = record(run, finder, old, &others).await.map_err(unknown)?;
+    let mut changed = answer.services();
+    if builds {
+        changed.extend(dependents.unmade(&own).await.map_err(unknown)?);
     }
-    Ok(Exit::Success)
+    let upon = upon(stack, used);
+    let order = |changed: &BTreeSet<ServiceName>| ordered(&upon, changed).map_err(in_a_circle);
+    let anew = order(&changed)?;
+    let comes = |name: &str| maker(stack, name).is_some_and(|(it, _)| anew.contains(&it.name));
+    own.retain(|name, _| !builds || !comes(name));
+    let (more, rest) = record(run, finder, &lock, &own).await.map_err(unknown)?;
+    lock = more;
+    changed.extend(rest.services());
+    answer.changes.extend(rest.changes);
+    let order = order(&changed)?;
+    Ok((lock, answer, order))
+}
+
+fn in_a_circle(circle: Circle) -> CommandError {
+    CommandError::failure(circle)
+        .hint("let one of them stand upon an image that is none of the stack's")
 }
 
 /// The bases that are meant.
@@ -141,12 +187,16 @@ async fn meaning(
     }
 }
 
-/// What would be recorded, by digests alone: nothing is fetched.
-async fn look(finder: &Finder, lock: &Lock, chosen: &Used) -> Result<Answer, LookError> {
+/// What would be recorded, by digests alone: nothing is fetched, and nothing is built of which others are built.
+async fn look(finder: &Finder, workspace: &Workspace, chosen: &Used) -> Result<Answer, LookError> {
     let mut answer = Answer::empty();
     for (name, services) in chosen {
-        let before = lock.get(name, &platform());
-        let Some(meaning) = meaning(finder, name, before).await? else {
+        let before = workspace.lock.get(name, &platform());
+        let meaning = match meaning(finder, name, before).await {
+            Err(LookError::Nowhere { .. }) if maker(&workspace.stack, name).is_some() => None,
+            other => other?,
+        };
+        let Some(meaning) = meaning else {
             continue;
         };
         if before.is_none_or(|before| before.digest != meaning.digest) {
@@ -244,52 +294,14 @@ fn forget(lock: &mut Lock, used: &Used) -> Vec<String> {
     names.into_iter().collect()
 }
 
-/// Builds the images that depend on what has changed, also those for tests.
-async fn build(
-    run: &Invocation,
-    workspace: &Workspace,
-    dependents: &BTreeSet<&ServiceName>,
-) -> Result<(), CommandError> {
-    let lock = workspace.lock.clone();
-    let workshop = Workshop::here(run.cache(), Invocation::runner(), run.machine(), lock);
-    for name in dependents {
-        let service = &workspace.stack.services[*name];
-        let mut done = BTreeSet::new();
-        for form in [service, &service.tested()] {
-            let planned = workshop.plan(form, None).await.map_err(unread)?;
-            let Some(image) = planned.filter(|image| done.insert(image.reference.clone())) else {
-                continue;
-            };
-            let reference = image.reference;
-            run.ui.say(&format!(
-                "{} {}",
-                bold(name.as_str()),
-                dim(&format!("build {reference}"))
-            ));
-            let progress = |line: String| tracing::debug!("{line}");
-            let building = workshop.build(form, &reference, &progress);
-            let built = tokio::select! {
-                built = building => built,
-                () = run.interrupt.finish.cancelled() => return Err(CommandError::interrupted()),
-            };
-            built.map_err(|failure| {
-                let mut error = CommandError::failure(failure.error);
-                error.hints.extend(failure.hint);
-                error
-            })?;
-        }
-    }
-    Ok(())
-}
-
 /// Runs the tests of those that have any.
 async fn tests(
     run: &Invocation,
     workspace: &Workspace,
-    dependents: &BTreeSet<&ServiceName>,
+    dependents: &[ServiceName],
 ) -> Result<(), CommandError> {
     for name in dependents {
-        if workspace.stack.services[*name].test.is_none() {
+        if workspace.stack.services[name].test.is_none() {
             continue;
         }
         run.ui
@@ -357,6 +369,12 @@ impl Answer {
             changes: Vec::new(),
             forgotten: Vec::new(),
         }
+    }
+
+    /// The services whose bases have changed.
+    fn services(&self) -> BTreeSet<ServiceName> {
+        let services = self.changes.iter().flat_map(|change| &change.services);
+        services.cloned().collect()
     }
 }
 
