@@ -1,28 +1,37 @@
-//! Images delivered to a real containerd or dockerd: whole, as differences, and after what they had is gone.
+//! Images delivered to a real containerd, dockerd or registry: whole, as differences, and after what they had is gone.
 //!
 //! `tests/compat/delivery/run` starts them, each for itself alone, and says in `MWCTL_TEST_NODE` how their programs are called. What is
 //! asked and in which order is tested with scripted programs, beside the code.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it can't go on")]
 
-use std::collections::{BTreeMap, BTreeSet};
+mod registry;
+mod source;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use mwctl_core::model::Build;
 use mwctl_engine::command::{Command, CommandRunner as _, ProcessRunner, ignore_lines};
 use mwctl_engine::delivery::{
     Containerd, Delivered, Delivery, DeliveryError, Docker, How, ImageDelivery, Imports,
     bring_archive,
 };
-use mwctl_engine::image::base::LocalLayout;
-use mwctl_engine::image::{BaseSource, Bases, Builder, Built, Cache, Request, chain};
-use mwctl_engine::images::oci::architecture;
+use mwctl_engine::image::{BaseSource, Builder, Built, chain};
 use mwctl_engine::progress::{Report, silent};
-use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+
+use self::source::Source;
+
+/// Where the judge is, as the script says it.
+fn judge() -> String {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the script says where the judge is"
+    )]
+    std::env::var("MWCTL_TEST_NODE").expect("tests/compat/delivery/run starts the judges")
+}
 
 /// What a node says of what it has unpacked, by its own program.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,12 +42,11 @@ enum Kind {
 
 /// A service upon a base, and the node.
 struct Stage {
-    folder: tempfile::TempDir,
+    source: Source,
     kind: Kind,
     /// The words that call the node's program.
     words: Vec<String>,
     node: Arc<dyn Imports>,
-    builder: Builder,
     /// How often something was looked at.
     seen: AtomicUsize,
 }
@@ -46,7 +54,6 @@ struct Stage {
 impl Stage {
     /// Of `containerd ctr …` or `docker docker …`.
     fn new(place: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let mut words = place.split_whitespace().map(str::to_owned);
         let kind = match words.next().as_deref() {
             Some("containerd") => Kind::Containerd,
@@ -59,99 +66,30 @@ impl Stage {
             Kind::Containerd => Arc::new(Containerd::new("node", words.clone(), runner.clone())),
             Kind::Docker => Arc::new(Docker::new("node", words.clone(), runner.clone())),
         };
-        let bases = Bases::new(vec![Arc::new(LocalLayout)]);
-        let cache = Cache::new(folder.path().join("cache"));
-        let builder = Builder::new(cache, runner, bases, architecture());
-        let stage = Self {
-            folder,
+        Self {
+            source: Source::new(),
             kind,
             words,
             node,
-            builder,
             seen: AtomicUsize::new(0),
-        };
-        stage.write_base();
-        std::fs::create_dir(stage.path("source")).unwrap();
-        stage
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// A base of two layers, of which the upper one deletes a file of the lower.
-    fn write_base(&self) {
-        let layout = self.path("base");
-        let put = |bytes: &[u8], kind: &str| -> Value {
-            let hash = hex::encode(Sha256::digest(bytes));
-            let folder = layout.join("blobs/sha256");
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::write(folder.join(&hash), bytes).unwrap();
-            let kind = format!("application/vnd.oci.image.{kind}");
-            json!({"mediaType": kind, "digest": format!("sha256:{hash}"), "size": bytes.len()})
-        };
-        let layer = |files: &[(&str, &str)]| {
-            let mut archive = tar::Builder::new(Vec::new());
-            for (name, content) in files {
-                let mut header = tar::Header::new_ustar();
-                header.set_mode(0o644);
-                header.set_uid(0);
-                header.set_gid(0);
-                header.set_mtime(0);
-                header.set_size(content.len() as u64);
-                archive
-                    .append_data(&mut header, name, content.as_bytes())
-                    .unwrap();
-            }
-            put(&archive.into_inner().unwrap(), "layer.v1.tar")
-        };
-        let layers = [
-            layer(&[("etc/one", "1"), ("etc/two", "2")]),
-            layer(&[("etc/.wh.one", ""), ("etc/three", "3")]),
-        ];
-        let diff_ids: Vec<&Value> = layers.iter().map(|layer| &layer["digest"]).collect();
-        let config = json!({
-            "architecture": architecture(), "os": "linux", "config": {},
-            "rootfs": {"type": "layers", "diff_ids": diff_ids},
-            "history": [{"created_by": "one"}, {"created_by": "two"}],
-        });
-        let config = put(config.to_string().as_bytes(), "config.v1+json");
-        let manifest = json!({
-            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": config, "layers": layers,
-        });
-        let manifest = put(manifest.to_string().as_bytes(), "manifest.v1+json");
-        let index = json!({"schemaVersion": 2, "manifests": [manifest]});
-        std::fs::write(layout.join("index.json"), index.to_string()).unwrap();
+        self.source.path(name)
     }
 
     async fn built(&self, content: &str) -> Built {
-        std::fs::write(self.path("source/server.js"), content).unwrap();
-        let recipe = Build {
-            file: None,
-            base: format!("oci-layout:{}", self.path("base").display()),
-            directory: "/srv/service".to_owned(),
-            user: 1000,
-            owner: 1000,
-            entrypoint: vec!["/run".to_owned()],
-            environment: BTreeMap::new(),
-            exclude: Vec::new(),
-            dependencies: None,
-        };
-        let request = Request {
-            service: "service",
-            source: &self.path("source"),
-            build: &recipe,
-            rules: None,
-        };
-        self.builder.image(request, &silent).await.unwrap()
+        self.source.built("service", content).await
     }
 
     /// Delivers by a way to the node, and looks whether the node has unpacked just that.
     async fn delivered(&self, content: &str, way: Arc<dyn ImageDelivery>) -> (How, usize) {
         let built = self.built(content).await;
         let delivery = Delivery::new(vec![way]);
-        let delivered = delivery.deliver(&self.builder, &built, &silent).await;
+        let delivered = delivery
+            .deliver(&self.source.builder, &built, &silent)
+            .await;
         let delivered = delivered.unwrap().remove(0);
         assert!(self.node.has(&built).await.unwrap());
         for (path, expected) in [
@@ -279,13 +217,7 @@ impl Imports for Forgetful {
 
 #[tokio::test]
 async fn a_real_node_takes_whole_images_differences_and_what_it_lost() {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the script says where the node is"
-    )]
-    let place =
-        std::env::var("MWCTL_TEST_NODE").expect("tests/compat/delivery/run starts the nodes");
-    let stage = Stage::new(&place);
+    let stage = Stage::new(&judge());
     let node = || stage.node.clone();
     assert_eq!(stage.delivered("first", node()).await, (How::Full, 3));
     assert_eq!(stage.delivered("first", node()).await, (How::Present, 0));
