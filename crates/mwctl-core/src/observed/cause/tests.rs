@@ -139,6 +139,29 @@ fn an_image_that_is_missing_is_named_with_the_reason() {
 }
 
 #[test]
+fn what_was_pushed_and_cant_be_pulled_is_a_matter_of_the_registry_not_of_the_description() {
+    let hint = |image: &str, message: &str| {
+        let mut pod = waiting("ErrImagePull", message);
+        image.clone_into(&mut pod.containers[0].image);
+        cause(pod, &[]).hint
+    };
+    let own = "registry:5000/mwctl/mathoid:0123456789ab";
+    let hidden = "lookup registry: no such host";
+    assert_eq!(
+        hint(own, "manifest unknown"),
+        "mwctl up mathoid  # pushes it again"
+    );
+    assert!(hint(own, hidden).contains("`mwctl up --registry none`"));
+    // Somebody else's is what the description names.
+    for other in ["registry:5000/mwctl/other:1", "registry:5000/mathoid:1"] {
+        assert!(
+            hint(other, hidden).starts_with("correct `container.image`"),
+            "{other}"
+        );
+    }
+}
+
+#[test]
 fn a_process_that_ends_is_named_with_its_exit_code_and_last_lines() {
     let cause = cause(crashing(termination(1, "Error")), &[]);
     assert_eq!(cause.summary, "`mathoid-main` ended with exit code 1");

@@ -1,7 +1,7 @@
 //! Containers that never started: the node says why in one word and a sentence.
 
 use super::Cause;
-use crate::model::Service;
+use crate::model::{Image, Service};
 use crate::observed::ObservedContainer;
 
 /// Why a container waits; `None` for what is only a matter of time.
@@ -20,7 +20,11 @@ pub(super) fn cause(
         ),
         "ImagePullBackOff" | "ErrImagePull" | "RegistryUnavailable" => Cause::new(
             pull_failure(image, message),
-            correct(name, "container.image"),
+            if is_pushed(service, image) {
+                pushed_in_vain(name, message)
+            } else {
+                correct(name, "container.image")
+            },
         ),
         "InvalidImageName" => Cause::new(
             format!("`{image}` can't be the name of an image"),
@@ -46,12 +50,32 @@ pub(super) fn is_there(reason: &str) -> bool {
     matches!(reason, "CreateContainerError" | "RunContainerError")
 }
 
-fn pull_failure(image: &str, message: &str) -> String {
+/// Whether an image is the service's own, which `up` pushes to the registry that the nodes read.
+fn is_pushed(service: &Service, image: &str) -> bool {
+    let names = format!("/mwctl/{}:", service.name);
+    matches!(service.image, Image::Build(_)) && image.contains(&names)
+}
+
+/// What to type where the nodes don't get what was pushed.
+fn pushed_in_vain(name: &crate::name::ServiceName, message: &str) -> String {
+    if lacks(message) {
+        return format!("mwctl up {name}  # pushes it again");
+    }
+    "say how the nodes call the registry, `mwctl up --registry HOST:PORT=HOST-ON-NODES:PORT`, or leave it out: `mwctl up --registry none`"
+        .to_owned()
+}
+
+/// Whether a registry answered, and doesn't have it.
+fn lacks(message: &str) -> bool {
     let lower = message.to_lowercase();
-    if ["not found", "manifest unknown", "does not exist"]
+    ["not found", "manifest unknown", "does not exist"]
         .iter()
         .any(|words| lower.contains(words))
-    {
+}
+
+fn pull_failure(image: &str, message: &str) -> String {
+    let lower = message.to_lowercase();
+    if lacks(message) {
         format!("the registry has no image {image}")
     } else if ["unauthorized", "denied", "403", "401"]
         .iter()
