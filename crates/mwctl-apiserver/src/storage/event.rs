@@ -53,9 +53,12 @@ impl Event {
         let told = Arc::new(self.told.as_json());
         let is_told = |object: &Arc<Object>| Arc::ptr_eq(object, &self.told);
         let of = |object: &Option<Arc<Object>>| {
-            (object.as_ref()).map(|object| match is_told(object) {
-                true => told.clone(),
-                false => Arc::new(object.as_json()),
+            object.as_ref().map(|object| {
+                if is_told(object) {
+                    told.clone()
+                } else {
+                    Arc::new(object.as_json())
+                }
             })
         };
         Self {
