@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -273,19 +273,35 @@ impl Place<'_> {
             Origin::Stage(name) => Some((&shared.done[name], name)),
             Origin::Image(name) => Some((&shared.images[name], name)),
         };
-        if let Some((other, name)) = other {
+        let top = if let Some((other, name)) = other {
             let path = other.absolute(source);
             let Found::Folder(folders) = other.view().find(Path::new(&path)).1 else {
                 let place = format!("`{name}`, as a folder");
                 return Err(StepError::Missing { path, place });
             };
             items = walk(&folders).map_err(StepError::io(&path))?;
+            folders.first().cloned()
+        } else {
+            None
+        };
+        // Whose the folders are decides who may add to them and remove from them.
+        let folder = |place: &Path, data: &fs::Metadata| {
+            fs::create_dir(place).map_err(StepError::io(place))?;
+            layer.own(place, (data.uid(), data.gid()))?;
+            let mode = fs::Permissions::from_mode(data.mode() & 0o7777);
+            fs::set_permissions(place, mode).map_err(StepError::io(place))
+        };
+        match top {
+            Some(top) => folder(
+                into,
+                &fs::symlink_metadata(&top).map_err(StepError::io(&top))?,
+            )?,
+            None => fs::create_dir(into).map_err(StepError::io(into))?,
         }
-        fs::create_dir(into).map_err(StepError::io(into))?;
         for (inner, from, data) in items {
             let place = into.join(inner);
             if data.is_dir() {
-                fs::create_dir(&place).map_err(StepError::io(&place))?;
+                folder(&place, &data)?;
             } else {
                 layer.copy(&from, &data, &place, (data.uid(), data.gid()), None)?;
             }
