@@ -61,7 +61,12 @@ pub(super) fn after(variant: &mut Variant<'_>) {
                     variant.environment("NODE_ENV", env);
                 }
             }
-            "python" if is_python(&builder) && is_set(builder.get("no-deps")) => {
+            // What Poetry installs is complete by its lock.
+            "python"
+                if is_python(&builder)
+                    && is_set(builder.get("no-deps"))
+                    && poetry(&builder).is_none() =>
+            {
                 run(variant, &["python", "-m", "pip", "check"]);
             }
             _ => {}
@@ -71,6 +76,12 @@ pub(super) fn after(variant: &mut Variant<'_>) {
 
 fn is_python(builder: &Value) -> bool {
     !text(builder.get("version")).is_empty() && !list(builder.get("requirements")).is_empty()
+}
+
+/// Poetry is asked for by its version, as Blubber sees it.
+fn poetry(builder: &Value) -> Option<&Value> {
+    let poetry = builder.get("poetry");
+    poetry.filter(|poetry| !text(poetry.get("version")).is_empty())
 }
 
 fn run(variant: &mut Variant<'_>, words: &[&str]) {
@@ -209,7 +220,7 @@ fn python(variant: &mut Variant<'_>, builder: &Value) {
         variant,
         &[&install[..], &["-U", &wheel, &tox, &pip]].concat(),
     );
-    if let Some(poetry) = builder.get("poetry").filter(|poetry| poetry.is_object()) {
+    if let Some(poetry) = poetry(builder) {
         with_poetry(variant, poetry);
         return;
     }
