@@ -6,4 +6,5 @@ pub mod kinds;
 pub mod performance;
 pub mod processes;
 pub mod registry;
+pub mod system;
 pub mod web;
