@@ -152,6 +152,9 @@ impl Judge {
     }
 
     fn build(&self, build: &Build, place: &Path, state: &mut State) -> Result<(), String> {
+        if let Some((name, _)) = build.contexts.first() {
+            return Err(format!("`mwctl build` takes no build context: {name}"));
+        }
         let text = fs::read_to_string(state.folder.join("blubber.yaml"))
             .map_err(|error| error.to_string())?;
         let bases = Regex::new(r#"\b(?:base|from): *"?([^\s",}]+)"#).unwrap();
@@ -173,18 +176,6 @@ impl Judge {
         .collect();
         for (name, value) in &build.arguments {
             words.extend(["--arg".to_owned(), format!("{name}={value}")]);
-        }
-        for (name, value) in &build.contexts {
-            let image = value.strip_prefix("docker-image://");
-            if let Some(image) = image {
-                self.base(image)?;
-            }
-            let value = if image.is_some() {
-                value.clone()
-            } else {
-                self.root.join(value).display().to_string()
-            };
-            words.extend(["--context".to_owned(), format!("{name}={value}")]);
         }
         let output = self.program(&words.iter().map(String::as_str).collect::<Vec<_>>());
         if build.fails {

@@ -115,3 +115,34 @@ Feature: Real bases, real package managers
       """
       jinja2 3.1.6 requires markupsafe, which is not installed
       """
+
+  Scenario: Poetry installs what is locked, or what it resolves
+    Given this "blubber.yaml"
+      """
+      version: v4
+      variants:
+        test:
+          base: python:latest
+          python: {version: python3, requirements: [pyproject.toml], poetry: {version: "==2.0.1", only: main}}
+          copies: [local]
+          entrypoint: [poetry, run, python3, hello.py]
+      """
+    And this "pyproject.toml"
+      """
+      [project]
+      name = "greeting"
+      version = "1.0.0"
+      requires-python = ">=3.11"
+      dependencies = ["idna==3.10"]
+
+      [[tool.poetry.source]]
+      name = "simple"
+      url = "https://pypi.org/simple/"
+      """
+    And this "hello.py"
+      """
+      import idna
+      print(idna.encode("hello"))
+      """
+    When you build and run the "test" variant
+    Then the entrypoint will have run successfully
