@@ -23,7 +23,10 @@ impl Differences {
                 let reason = known
                     .get_mut(&title)
                     .expect("a reason stands below a title");
-                *reason = format!("{reason} {}", line.trim()).trim().to_owned();
+                if !reason.is_empty() {
+                    reason.push(' ');
+                }
+                reason.push_str(line.trim());
             } else {
                 line.trim().clone_into(&mut title);
                 known.insert(title.clone(), String::new());

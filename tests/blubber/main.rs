@@ -8,6 +8,10 @@
 //! that is built upon it, as Blubber runs variants. How files are read is tested beside the code.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it can't go on")]
+#![allow(
+    clippy::print_stdout,
+    reason = "how each scenario ended, for those who ask to see it"
+)]
 
 mod bases;
 mod differences;
