@@ -20,6 +20,24 @@ use crate::step::{Build, Step, Wanted};
 /// The base of scenarios that need no network.
 const SYSTEM: &str = "system:1";
 
+/// Whether files of images can have other owners than whoever runs this: root's can, and those of a user with a range of ids.
+/// Without one all belong to the user, and owners aren't looked at.
+fn owners_are_kept() -> bool {
+    let uid = rustix::process::geteuid().as_raw().to_string();
+    let text = |path| fs::read_to_string(path).unwrap_or_default();
+    let accounts = text("/etc/passwd");
+    let name = accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1) == Some(uid.as_str())).then_some(name)
+    });
+    let is_own = |line: &str| {
+        let whose = line.split(':').next();
+        whose == Some(uid.as_str()) || name.is_some() && whose == name
+    };
+    uid == "0" || text("/etc/subuid").lines().any(is_own)
+}
+
 /// A home with a store of images, in which scenarios are tried.
 pub(crate) struct Judge {
     home: TempDir,
@@ -329,6 +347,9 @@ fn find(image: &Image, folder: &str, file: &Wanted, absent: bool) -> Result<(), 
     };
     if let Some(mode) = &file.mode {
         equal(&format!("{path}: the mode"), &entry.mode, mode)?;
+    }
+    if !owners_are_kept() {
+        return Ok(());
     }
     equal(
         &format!("{path}: the owner"),

@@ -95,6 +95,7 @@ Feature: Predefined builders
       variants:
         build:
           base: system:1
+          runs: {insecurely: true}
           python:
             version: python3
             requirements: [requirements.txt, {from: local, source: other, destination: more.txt}]
@@ -110,6 +111,7 @@ Feature: Predefined builders
       python -m pip install -U setuptools!=60.9.0
       python -m pip install -U wheel tox==4.0 pip>=23
       python -m pip install --no-deps -r requirements.txt -r more.txt
+      python -m pip check
       """
     And the image will include environment variables
       | VIRTUAL_ENV=/opt/lib/venv |
