@@ -36,6 +36,8 @@ fn a_dockerfiles_programs_write_layers_and_leave_no_trace_of_mounts() {
          FROM system:1\nARG WHO=nobody\nENV WHO=$WHO\nWORKDIR /srv\nCOPY --from=tools /made ./\n\
          RUN --mount=type=cache,target=/cache echo once >> /cache/count && cat /cache/count > count\n\
          RUN --mount=type=bind,source=given,target=/given cat /given/file > seen && rm /given/file\n\
+         RUN --mount=type=bind,source=given/file,target=/alone cat /alone > alone\n\
+         RUN --mount=type=bind,from=tools,source=/made,target=/made cat /made > copied\n\
          RUN id > id; rm -r /etc/group; echo $SOURCE_DATE_EPOCH > epoch; ls / > root\n",
     );
     let build = ["build", "service", "--arg", "WHO=me"];
@@ -46,6 +48,8 @@ fn a_dockerfiles_programs_write_layers_and_leave_no_trace_of_mounts() {
     assert_eq!(std::fs::metadata(made).unwrap().mode() & 0o7777, 0o4755);
     assert_eq!(read(&home, image, "srv/count"), "once\n");
     assert_eq!(read(&home, image, "srv/seen"), "given");
+    assert_eq!(read(&home, image, "srv/alone"), "given");
+    assert_eq!(read(&home, image, "srv/copied"), "made by\n");
     assert_eq!(read(&home, image, "srv/epoch"), "0\n");
     assert!(read(&home, image, "srv/id").starts_with("uid=0(root) gid=0(root)"));
     let deleted = find(&home, image, "etc/group").unwrap();
@@ -53,6 +57,8 @@ fn a_dockerfiles_programs_write_layers_and_leave_no_trace_of_mounts() {
     for trace in [
         "cache",
         "given",
+        "alone",
+        "made",
         "proc",
         "dev",
         "run",

@@ -13,6 +13,7 @@ mod files;
 mod ignore;
 mod key;
 mod local;
+mod mounts;
 mod run;
 mod state;
 mod steps;

@@ -234,5 +234,5 @@ name: echo
 container:
   build: {file: Dockerfile, directory: /srv, user: 1000}
   command: [node, server.js]
-  ports: [{name: http, port: 8080, reach: host}]
+  ports: [{name: http, port: 8080, reach: service}]
 ";

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use mwctl_container::{
-    Bind, Container, End, Entry, Identity, Join, Layer as Lower, Mount as Mounting, Options,
-    Process, Root, Running, Runtime, Source, Streams, Terminal, Upper, host,
+    Container, End, Identity, Join, Layer as Lower, Mount as Mounting, Options, Process, Root,
+    Running, Runtime, Source, Streams, Terminal, Upper, host,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::runtime::Handle;
@@ -22,9 +22,8 @@ use super::files::Layer;
 use super::state::{Inputs, State};
 use super::steps::{Outcome, Place};
 use super::{StepError, Told};
-use crate::plan::{Mounted, Origin, Run, Step, expand};
-use crate::store::Lock;
-use crate::view::{Found, View, walk};
+use crate::plan::{Mounted, Run, Step, expand};
+use crate::view::{Found, View};
 
 /// How many of a failed program's last lines are shown.
 const LAST: usize = 20;
@@ -109,29 +108,6 @@ impl Containers {
     }
 }
 
-/// What is mounted for one program.
-#[derive(Default)]
-struct Mounts {
-    mounts: Vec<Mounting>,
-    /// Held while it runs.
-    locks: Vec<Lock>,
-}
-
-impl Mounts {
-    fn bind(&mut self, from: PathBuf, to: &str, read_only: bool) {
-        let directory = from.is_dir();
-        self.mounts.push(Mounting {
-            target: PathBuf::from(to),
-            entry: Entry::Bind(Bind {
-                source: Source::Path(from),
-                directory,
-                read_only,
-                below: None,
-            }),
-        });
-    }
-}
-
 impl Place<'_> {
     pub(super) fn run(
         &self,
@@ -168,145 +144,6 @@ impl Place<'_> {
         self.layer(state, step, &inputs, None, |state, layer, _| {
             self.in_container(state, layer, run, words, &variables)
         })
-    }
-
-    /// What stands for mounted files in the key.
-    fn origin_key(&self, origin: &Origin, source: &str) -> Result<String, StepError> {
-        let shared = self.shared;
-        Ok(match origin {
-            Origin::Stage(name) => format!("{} {source}", shared.done[name].key),
-            Origin::Image(name) => format!("{} {source}", shared.images[name].key),
-            Origin::Local => {
-                let mut text = source.to_owned();
-                for (path, data) in self.mounted_local(source)? {
-                    if !data.is_dir() {
-                        let hash = shared.local.hash(&path, &data);
-                        let hash = hash.map_err(StepError::io(&path))?;
-                        text = format!("{text}\n{} {hash}", path.display());
-                    }
-                }
-                text
-            }
-        })
-    }
-
-    fn mounted_local(&self, source: &str) -> Result<Vec<(PathBuf, fs::Metadata)>, StepError> {
-        let local = &self.shared.local;
-        let path: PathBuf = Path::new(source)
-            .components()
-            .filter(|it| matches!(it, std::path::Component::Normal(_)))
-            .collect();
-        let mut found = Vec::new();
-        local
-            .below(&path, &mut found)
-            .map_err(StepError::io(local.root().join(&path)))?;
-        Ok(found)
-    }
-
-    fn mounts(
-        &self,
-        state: &State,
-        layer: &Layer<'_>,
-        run: &Run,
-    ) -> Result<(Mounts, Vec<String>), StepError> {
-        let store = self.shared.build.store;
-        let mut mounts = Mounts::default();
-        let mut targets = Vec::new();
-        for (index, mount) in run.mounts.iter().enumerate() {
-            let expanded = expand::dockerfile(&mount.target, &|name| state.variable(name));
-            let target = state.absolute(&expanded.map_err(StepError::Variable)?);
-            match &mount.what {
-                Mounted::Cache { id, exclusive } => {
-                    let id = id.clone().unwrap_or_else(|| target.clone());
-                    // Users don't share: what one wrote another may be unable to read.
-                    let id = format!("{id}\n{}", state.user);
-                    if *exclusive {
-                        mounts.locks.push(store.lock_cache(&id)?);
-                    }
-                    let folder = store.cache(&id)?;
-                    let owner = user(state)?;
-                    layer.own(&folder, owner)?;
-                    mounts.bind(folder, &target, false);
-                }
-                Mounted::Files { origin, source } => {
-                    let folder = layer.work().join(format!("mount-{index}"));
-                    self.materialize(layer, origin, source, &folder)?;
-                    mounts.bind(folder, &target, false);
-                }
-                Mounted::Memory => mounts.mounts.push(Mounting {
-                    target: PathBuf::from(&target),
-                    entry: Entry::Memory {
-                        size: None,
-                        mode: 0o1777,
-                        executable: true,
-                    },
-                }),
-            }
-            targets.push(target);
-        }
-        Ok((mounts, targets))
-    }
-
-    /// A copy of files that a program may change as it likes.
-    fn materialize(
-        &self,
-        layer: &Layer<'_>,
-        origin: &Origin,
-        source: &str,
-        into: &Path,
-    ) -> Result<(), StepError> {
-        let shared = self.shared;
-        let mut items: Vec<(PathBuf, PathBuf, fs::Metadata)> = Vec::new();
-        let other = match origin {
-            Origin::Local => {
-                let root = shared.local.root();
-                let prefix: PathBuf = Path::new(source)
-                    .components()
-                    .filter(|it| matches!(it, std::path::Component::Normal(_)))
-                    .collect();
-                for (path, data) in self.mounted_local(source)? {
-                    let inner = path.strip_prefix(&prefix).unwrap_or(&path).to_path_buf();
-                    items.push((inner, root.join(&path), data));
-                }
-                None
-            }
-            Origin::Stage(name) => Some((&shared.done[name], name)),
-            Origin::Image(name) => Some((&shared.images[name], name)),
-        };
-        let top = if let Some((other, name)) = other {
-            let path = other.absolute(source);
-            let Found::Folder(folders) = other.view().find(Path::new(&path)).1 else {
-                let place = format!("`{name}`, as a folder");
-                return Err(StepError::Missing { path, place });
-            };
-            items = walk(&folders).map_err(StepError::io(&path))?;
-            folders.first().cloned()
-        } else {
-            None
-        };
-        // Whose the folders are decides who may add to them and remove from them.
-        let folder = |place: &Path, data: &fs::Metadata| {
-            fs::create_dir(place).map_err(StepError::io(place))?;
-            layer.own(place, (data.uid(), data.gid()))?;
-            let mode = fs::Permissions::from_mode(data.mode() & 0o7777);
-            fs::set_permissions(place, mode).map_err(StepError::io(place))
-        };
-        match top {
-            Some(top) => folder(
-                into,
-                &fs::symlink_metadata(&top).map_err(StepError::io(&top))?,
-            )?,
-            None => fs::create_dir(into).map_err(StepError::io(into))?,
-        }
-        for (inner, from, data) in items {
-            let place = into.join(inner);
-            if data.is_dir() {
-                folder(&place, &data)?;
-            } else {
-                layer.copy(&from, &data, &place, (data.uid(), data.gid()), None)?;
-            }
-        }
-        Ok(())
     }
 
     fn in_container(
