@@ -1,5 +1,7 @@
 //! References: the names of images, with everything that is usually left out.
 
+mod grammar;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -26,17 +28,19 @@ pub struct InvalidReference {
 impl Reference {
     /// Reads a reference as people write it.
     pub fn parse(text: &str) -> Result<Self, InvalidReference> {
-        let parsed = text
-            .parse::<oci_client::Reference>()
-            .map_err(|source| InvalidReference {
-                text: text.to_owned(),
-                source,
-            })?;
-        let repository = parsed.registry().len() + 1 + parsed.repository().len();
-        Ok(Self {
-            whole: parsed.whole(),
-            repository,
-        })
+        let parts = grammar::parts(text).map_err(|source| InvalidReference {
+            text: text.to_owned(),
+            source,
+        })?;
+        let mut whole = format!("{}/{}", parts.registry, parts.repository);
+        let repository = whole.len();
+        for (sign, part) in [(':', parts.tag), ('@', parts.digest)] {
+            if let Some(part) = part {
+                whole.push(sign);
+                whole.push_str(&part);
+            }
+        }
+        Ok(Self { whole, repository })
     }
 
     /// The whole text.
@@ -56,7 +60,20 @@ impl Reference {
 
     /// The same, for the client of registries.
     pub(crate) fn for_registry(&self) -> oci_client::Reference {
-        self.whole.parse().expect("it was parsed before")
+        let parts = grammar::parts(&self.whole).expect("it was parsed before");
+        let (registry, repository) = (parts.registry, parts.repository);
+        match (parts.tag, parts.digest) {
+            (Some(tag), None) => oci_client::Reference::with_tag(registry, repository, tag),
+            (None, Some(digest)) => {
+                oci_client::Reference::with_digest(registry, repository, digest)
+            }
+            (tag, digest) => oci_client::Reference::with_tag_and_digest(
+                registry,
+                repository,
+                tag.unwrap_or_default(),
+                digest.unwrap_or_default(),
+            ),
+        }
     }
 }
 
