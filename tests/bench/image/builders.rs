@@ -135,6 +135,12 @@ impl<'a> Buildkit<'a> {
         output.is_ok_and(|output| output.status.success())
     }
 
+    /// Lends the base by its name, without what `BuildKit` leaves out of it.
+    fn base_option(&self) -> String {
+        let name = BASE.trim_start_matches("docker.io/library/");
+        format!("context:{name}=oci-layout://base@{}", self.base)
+    }
+
     /// Builds the Dockerfile of a folder. Nothing is exported: what is built stays where it is.
     fn build_in(&self, folder: &Path) {
         let local = |name: &str| format!("{name}={}", folder.display());
@@ -157,10 +163,7 @@ impl<'a> Buildkit<'a> {
                 "--oci-layout",
                 &format!("base={}", self.place.layout().display()),
             ])
-            .args([
-                "--opt",
-                &format!("context:{BASE}=oci-layout://base@{}", self.base),
-            ]));
+            .args(["--opt", &self.base_option()]));
     }
 }
 

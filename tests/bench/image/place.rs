@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -18,9 +18,6 @@ pub(crate) const BASE: &str = "docker.io/library/node:20-bookworm-slim";
 
 /// How much is packed, in pieces of this many bytes.
 const PACKED: (usize, usize) = (64, 4 << 20);
-
-/// Where the service listens, in its pod and by hand.
-const PORT: u16 = 8080;
 
 /// A folder in which all that is made lies.
 pub(crate) struct Place {
@@ -42,6 +39,16 @@ pub(crate) fn timed(what: impl FnOnce()) -> Duration {
     let start = Instant::now();
     what();
     start.elapsed()
+}
+
+/// A folder of this process. Its name has no large letters: buildah makes the name of an image of it.
+fn folder() -> TempDir {
+    let name = format!("mwctl-bench-{}", std::process::id());
+    let folder = tempfile::Builder::new()
+        .prefix(&name)
+        .rand_bytes(0)
+        .tempdir();
+    folder.expect("a folder")
 }
 
 /// What the environment says, which `tests/bench/image/with` has set.
@@ -66,7 +73,7 @@ pub(crate) fn run(command: &mut Command) -> String {
 impl Place {
     pub(crate) fn new() -> Self {
         let place = Self {
-            folder: TempDir::with_prefix("mwctl-bench-").expect("a folder"),
+            folder: folder(),
             edits: Cell::new(0),
         };
         let from = environment("MWCTL_BENCH_SERVICE");
@@ -147,11 +154,14 @@ impl Place {
 
     /// How long the service's program takes to answer, without any container.
     pub(crate) fn own_start(&self) -> Duration {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
+        let address = free.expect("a free port");
         let start = Instant::now();
         let mut program = command("node");
+        program.env("PORT", address.port().to_string());
         let mut child = program.arg(self.service().join("server.js")).spawn();
         let child = child.as_mut().expect("node");
-        while ask(&format!("127.0.0.1:{PORT}")).is_none() {
+        while ask(&address.to_string()).is_none() {
             assert!(start.elapsed() < PATIENCE, "node doesn't answer");
             std::thread::sleep(Duration::from_millis(1));
         }
