@@ -16,11 +16,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use mwctl_engine::command::{Command, CommandRunner as _, ProcessRunner, ignore_lines};
 use mwctl_engine::delivery::{
-    Containerd, Delivered, Delivery, DeliveryError, Docker, How, ImageDelivery, Imports,
-    bring_archive,
+    Containerd, Delivery, DeliveryError, Docker, How, ImageDelivery, Imports,
 };
-use mwctl_engine::image::{BaseSource, Builder, Built, chain};
-use mwctl_engine::progress::{Report, silent};
+use mwctl_engine::image::{Built, chain};
+use mwctl_engine::progress::silent;
 
 use self::source::Source;
 
@@ -47,6 +46,8 @@ struct Stage {
     /// The words that call the node's program.
     words: Vec<String>,
     node: Arc<dyn Imports>,
+    /// The same, as something that images are brought to.
+    way: Arc<dyn ImageDelivery>,
     /// How often something was looked at.
     seen: AtomicUsize,
 }
@@ -62,15 +63,16 @@ impl Stage {
         };
         let words: Vec<String> = words.collect();
         let runner = Arc::new(ProcessRunner::new());
-        let node: Arc<dyn Imports> = match kind {
-            Kind::Containerd => Arc::new(Containerd::new("node", words.clone(), runner.clone())),
-            Kind::Docker => Arc::new(Docker::new("node", words.clone(), runner.clone())),
+        let (node, way) = match kind {
+            Kind::Containerd => both(Containerd::new("node", words.clone(), runner.clone())),
+            Kind::Docker => both(Docker::new("node", words.clone(), runner.clone())),
         };
         Self {
             source: Source::new(),
             kind,
             words,
             node,
+            way,
             seen: AtomicUsize::new(0),
         }
     }
@@ -167,6 +169,12 @@ impl Stage {
     }
 }
 
+/// A place as both sides see it.
+fn both<T: Imports + 'static>(place: T) -> (Arc<dyn Imports>, Arc<dyn ImageDelivery>) {
+    let place = Arc::new(place);
+    (place.clone(), place)
+}
+
 /// A node whose garbage collection comes between the question and the import: it says once that it knows layers which it then lacks.
 #[derive(Debug)]
 struct Forgetful {
@@ -176,7 +184,7 @@ struct Forgetful {
 }
 
 #[async_trait]
-impl ImageDelivery for Forgetful {
+impl Imports for Forgetful {
     fn describe(&self) -> String {
         self.node.describe()
     }
@@ -185,22 +193,6 @@ impl ImageDelivery for Forgetful {
         self.node.has(built).await
     }
 
-    async fn bring(
-        &self,
-        builder: &Builder,
-        built: &Built,
-        report: Report<'_>,
-    ) -> Result<Delivered, DeliveryError> {
-        bring_archive(self, builder, built, report).await
-    }
-
-    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
-        None
-    }
-}
-
-#[async_trait]
-impl Imports for Forgetful {
     async fn known(&self) -> Result<Option<BTreeSet<String>>, DeliveryError> {
         self.asked.store(true, Ordering::Relaxed);
         Ok(Some(self.said.clone()))
@@ -218,7 +210,7 @@ impl Imports for Forgetful {
 #[tokio::test]
 async fn a_real_node_takes_whole_images_differences_and_what_it_lost() {
     let stage = Stage::new(&judge());
-    let node = || stage.node.clone();
+    let node = || stage.way.clone();
     assert_eq!(stage.delivered("first", node()).await, (How::Full, 3));
     assert_eq!(stage.delivered("first", node()).await, (How::Present, 0));
     assert_eq!(stage.delivered("second", node()).await, (How::Delta, 1));
@@ -244,7 +236,7 @@ async fn a_real_node_takes_whole_images_differences_and_what_it_lost() {
     let said = chain(&stage.built("fourth").await.image.diff_ids);
     stage.remove_all().await;
     let forgetful = Arc::new(Forgetful {
-        node: node(),
+        node: stage.node.clone(),
         said: said.into_iter().collect(),
         asked: AtomicBool::new(false),
     });

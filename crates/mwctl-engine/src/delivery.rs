@@ -25,7 +25,7 @@ mod tool;
 
 pub use containerd::Containerd;
 pub use docker::Docker;
-pub use imports::{Imports, bring_archive};
+pub use imports::Imports;
 pub use minikube::MinikubeLoad;
 pub use registry::ByRegistry;
 pub use store::LocalStore;

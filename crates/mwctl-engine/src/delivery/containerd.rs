@@ -10,11 +10,10 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::tool::Tool;
-use super::{Delivered, DeliveryError, ImageDelivery, Imports, bring_archive};
+use super::{DeliveryError, Imports};
 use crate::command::{Command, CommandError, CommandRunner, Input, Output};
 use crate::image::base::manifest_for;
-use crate::image::{Base, BaseError, BaseSource, BlobDescriptor, Builder, Built};
-use crate::progress::Report;
+use crate::image::{Base, BaseError, BaseSource, BlobDescriptor, Built};
 
 /// The namespace in which the kubelet's images are.
 const NAMESPACE: &str = "k8s.io";
@@ -89,7 +88,7 @@ fn chains_in(table: &str) -> BTreeSet<String> {
 }
 
 #[async_trait]
-impl ImageDelivery for Containerd {
+impl Imports for Containerd {
     fn describe(&self) -> String {
         self.0.name.clone()
     }
@@ -102,22 +101,10 @@ impl ImageDelivery for Containerd {
         Ok(digest.as_deref() == Some(built.image.digest.as_str()))
     }
 
-    async fn bring(
-        &self,
-        builder: &Builder,
-        built: &Built,
-        report: Report<'_>,
-    ) -> Result<Delivered, DeliveryError> {
-        bring_archive(self, builder, built, report).await
-    }
-
     fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
         Some(Arc::new(self.clone()))
     }
-}
 
-#[async_trait]
-impl Imports for Containerd {
     async fn known(&self) -> Result<Option<BTreeSet<String>>, DeliveryError> {
         let question = self.question(&["snapshots", "--snapshotter", "overlayfs", "ls"]);
         let listed = self.0.deliver(question).await?;

@@ -12,10 +12,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::tool::Tool;
-use super::{Delivered, DeliveryError, ImageDelivery, Imports, bring_archive};
+use super::{DeliveryError, Imports};
 use crate::command::{Command, CommandError, CommandRunner, Input};
-use crate::image::{BaseSource, Builder, Built, chain};
-use crate::progress::Report;
+use crate::image::{Built, chain};
 
 const QUESTION: Duration = Duration::from_secs(30);
 const IMPORT: Duration = Duration::from_mins(10);
@@ -40,7 +39,7 @@ impl Docker {
 }
 
 #[async_trait]
-impl ImageDelivery for Docker {
+impl Imports for Docker {
     fn describe(&self) -> String {
         self.0.name.clone()
     }
@@ -61,22 +60,6 @@ impl ImageDelivery for Docker {
         }
     }
 
-    async fn bring(
-        &self,
-        builder: &Builder,
-        built: &Built,
-        report: Report<'_>,
-    ) -> Result<Delivered, DeliveryError> {
-        bring_archive(self, builder, built, report).await
-    }
-
-    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
-        None
-    }
-}
-
-#[async_trait]
-impl Imports for Docker {
     async fn known(&self) -> Result<Option<BTreeSet<String>>, DeliveryError> {
         let question = self.command(["image", "ls", "-q", "--no-trunc"]);
         let listed = self.0.deliver(question).await?.text();

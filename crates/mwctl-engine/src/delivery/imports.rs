@@ -5,29 +5,65 @@
 //! failed are known, so the node is asked again afterwards.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::{Delivered, DeliveryError, How, ImageDelivery};
-use crate::image::{BaseError, Builder, Built};
+use crate::image::{BaseError, BaseSource, Builder, Built};
 use crate::progress::{Report, Step};
 
-/// A place that imports archives of images.
+/// A place that imports archives of images: that is all it needs to be one that images are brought to.
 #[async_trait]
-pub trait Imports: ImageDelivery {
+pub trait Imports: fmt::Debug + Send + Sync {
+    /// As [`ImageDelivery::describe`].
+    fn describe(&self) -> String;
+
+    /// As [`ImageDelivery::has`].
+    async fn has(&self, built: &Built) -> Result<bool, DeliveryError>;
+
+    /// As [`ImageDelivery::as_base_source`]: most can give none.
+    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
+        None
+    }
+
     /// The chains of layers that it can build upon; `None` where it takes only whole images.
     async fn known(&self) -> Result<Option<BTreeSet<String>>, DeliveryError>;
 
-    /// Imports an archive. Whether it arrived is asked with [`ImageDelivery::has`].
+    /// Imports an archive. Whether it arrived is asked with [`Imports::has`].
     async fn import(&self, archive: &Path, built: &Built) -> Result<(), DeliveryError>;
 
     /// Removes what a failed import left under the image's name.
     async fn forget(&self, built: &Built) -> Result<(), DeliveryError>;
 }
 
-/// Brings an image to a place that imports archives, unless it is there.
-pub async fn bring_archive(
+#[async_trait]
+impl<T: Imports> ImageDelivery for T {
+    fn describe(&self) -> String {
+        Imports::describe(self)
+    }
+
+    async fn has(&self, built: &Built) -> Result<bool, DeliveryError> {
+        Imports::has(self, built).await
+    }
+
+    async fn bring(
+        &self,
+        builder: &Builder,
+        built: &Built,
+        report: Report<'_>,
+    ) -> Result<Delivered, DeliveryError> {
+        bring(self, builder, built, report).await
+    }
+
+    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
+        Imports::as_base_source(self)
+    }
+}
+
+async fn bring(
     target: &dyn Imports,
     builder: &Builder,
     built: &Built,

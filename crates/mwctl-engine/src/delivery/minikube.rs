@@ -9,10 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mwctl_core::minikube as words;
 
-use super::{Delivered, DeliveryError, ImageDelivery, Imports, bring_archive};
+use super::{DeliveryError, Imports};
 use crate::command::{Command, CommandError, CommandRunner, Output, ignore_lines};
-use crate::image::{BaseSource, Builder, Built};
-use crate::progress::Report;
+use crate::image::Built;
 
 const QUESTION: Duration = Duration::from_mins(1);
 const IMPORT: Duration = Duration::from_mins(15);
@@ -50,7 +49,7 @@ impl MinikubeLoad {
 }
 
 #[async_trait]
-impl ImageDelivery for MinikubeLoad {
+impl Imports for MinikubeLoad {
     fn describe(&self) -> String {
         format!("minikube profile `{}`", self.profile)
     }
@@ -70,22 +69,6 @@ impl ImageDelivery for MinikubeLoad {
         ))
     }
 
-    async fn bring(
-        &self,
-        builder: &Builder,
-        built: &Built,
-        report: Report<'_>,
-    ) -> Result<Delivered, DeliveryError> {
-        bring_archive(self, builder, built, report).await
-    }
-
-    fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
-        None
-    }
-}
-
-#[async_trait]
-impl Imports for MinikubeLoad {
     async fn known(&self) -> Result<Option<BTreeSet<String>>, DeliveryError> {
         Ok(None)
     }

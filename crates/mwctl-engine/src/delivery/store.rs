@@ -11,9 +11,8 @@ use async_trait::async_trait;
 use mwctl_image::digest::Digest;
 use mwctl_image::{ImportError, ImportOptions, Reference, Store, StoreError};
 
-use super::{Delivered, DeliveryError, ImageDelivery, Imports, bring_archive};
-use crate::image::{Base, BaseError, BaseSource, BlobDescriptor, Builder, Built, chain, local};
-use crate::progress::Report;
+use super::{DeliveryError, Imports};
+use crate::image::{Base, BaseError, BaseSource, BlobDescriptor, Built, chain, local};
 
 /// The store of images of one user.
 #[derive(Clone)]
@@ -51,7 +50,7 @@ fn reference(text: &str) -> Option<Reference> {
 }
 
 #[async_trait]
-impl ImageDelivery for LocalStore {
+impl Imports for LocalStore {
     fn describe(&self) -> String {
         "this machine's image store".to_owned()
     }
@@ -68,22 +67,10 @@ impl ImageDelivery for LocalStore {
         has.await.map_err(DeliveryError::Store)
     }
 
-    async fn bring(
-        &self,
-        builder: &Builder,
-        built: &Built,
-        report: Report<'_>,
-    ) -> Result<Delivered, DeliveryError> {
-        bring_archive(self, builder, built, report).await
-    }
-
     fn as_base_source(&self) -> Option<Arc<dyn BaseSource>> {
         Some(Arc::new(self.clone()))
     }
-}
 
-#[async_trait]
-impl Imports for LocalStore {
     async fn known(&self) -> Result<Option<BTreeSet<String>>, DeliveryError> {
         let known = self.with(|store| {
             let mut known = BTreeSet::new();
@@ -123,7 +110,7 @@ impl Imports for LocalStore {
 #[async_trait]
 impl BaseSource for LocalStore {
     fn describe(&self) -> String {
-        ImageDelivery::describe(self)
+        Imports::describe(self)
     }
 
     async fn resolve(&self, name: &str, architecture: &str) -> Result<Option<Base>, BaseError> {
@@ -167,7 +154,7 @@ mod tests {
     use super::*;
     use crate::delivery::{Delivery, How};
     use crate::image::tests::Bench;
-    use crate::image::{Bases, Cache};
+    use crate::image::{Bases, Builder, Cache};
     use crate::progress::silent;
 
     /// A checkout that is built upon this machine, and a store.
