@@ -33,16 +33,15 @@ pub(crate) struct Queue {
     /// Those that are due while their controller has enough to do.
     held: HashMap<&'static str, VecDeque<Item>>,
     later: BTreeSet<(Timestamp, Item)>,
-    running: HashSet<Item>,
-    /// How many of each controller are running.
-    busy: HashMap<&'static str, usize>,
+    /// The keys that each controller has under way.
+    running: HashMap<&'static str, HashSet<Key>>,
     refusals: HashMap<Item, u32>,
 }
 
 impl Queue {
     /// Adds an item that isn't waiting yet. One that is being carried out waits for its end.
     pub(crate) fn add(&mut self, item: Item) {
-        if self.is_due.insert(item.clone()) && !self.running.contains(&item) {
+        if self.is_due.insert(item.clone()) && !self.is_running(&item) {
             self.due.push_back(item);
         }
     }
@@ -70,16 +69,16 @@ impl Queue {
 
     /// The item that has waited longest for its controller, if one may begin.
     fn take_held(&mut self) -> Option<Item> {
-        let busy = &self.busy;
+        let running = &self.running;
         (self.held.iter_mut())
-            .filter(|(controller, _)| !is_full(busy, controller))
+            .filter(|(controller, _)| !is_full(running, controller))
             .find_map(|(_, held)| held.pop_front())
     }
 
     fn take_due(&mut self) -> Option<Item> {
         loop {
             let item = self.due.pop_front()?;
-            if !is_full(&self.busy, item.controller) {
+            if !is_full(&self.running, item.controller) {
                 return Some(item);
             }
             let held = self.held.entry(item.controller).or_default();
@@ -89,17 +88,19 @@ impl Queue {
 
     /// The actions of an item are being carried out: it is not handed out before their end.
     pub(crate) fn start(&mut self, item: Item) {
-        *self.busy.entry(item.controller).or_default() += 1;
-        self.running.insert(item);
+        let running = self.running.entry(item.controller).or_default();
+        running.insert(item.key);
     }
 
-    /// Its controller has time for one more.
+    fn is_running(&self, item: &Item) -> bool {
+        let running = self.running.get(item.controller);
+        running.is_some_and(|keys| keys.contains(&item.key))
+    }
+
+    /// Its controller has time for one more; false if it wasn't under way.
     fn end(&mut self, item: &Item) -> bool {
-        let was_running = self.running.remove(item);
-        if was_running && let Some(running) = self.busy.get_mut(item.controller) {
-            *running = running.saturating_sub(1);
-        }
-        was_running
+        let running = self.running.get_mut(item.controller);
+        running.is_some_and(|keys| keys.remove(&item.key))
     }
 
     /// The actions are done. What has happened meanwhile makes the item due again.
@@ -133,8 +134,8 @@ impl Queue {
     }
 }
 
-fn is_full(busy: &HashMap<&'static str, usize>, controller: &'static str) -> bool {
-    (busy.get(controller)).is_some_and(|running| *running >= AT_ONCE)
+fn is_full(running: &HashMap<&'static str, HashSet<Key>>, controller: &'static str) -> bool {
+    (running.get(controller)).is_some_and(|keys| keys.len() >= AT_ONCE)
 }
 
 #[cfg(test)]
