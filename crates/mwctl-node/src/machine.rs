@@ -22,7 +22,7 @@ impl Machine {
         let trimmed = |path| read(path).trim().to_owned();
         Self {
             processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u64),
-            memory: total_memory(&read("/proc/meminfo")),
+            memory: meminfo(&read("/proc/meminfo"), "MemTotal").unwrap_or_default(),
             kernel: trimmed("/proc/sys/kernel/osrelease"),
             system: pretty_name(&read("/etc/os-release")),
             id: trimmed("/etc/machine-id"),
@@ -41,13 +41,12 @@ pub(crate) fn architecture() -> &'static str {
     }
 }
 
-fn total_memory(meminfo: &str) -> u64 {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"));
-    let kibibytes =
-        line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-    kibibytes.unwrap_or_default() * 1024
+/// A number of `/proc/meminfo`, in bytes.
+pub(crate) fn meminfo(text: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+    let (_, number) = lines.find(|(known, _)| *known == name)?;
+    let kibibytes: u64 = number.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
 }
 
 fn pretty_name(os_release: &str) -> String {
@@ -64,10 +63,10 @@ mod tests {
     #[test]
     fn the_kernels_and_the_systems_files_are_read() {
         assert_eq!(
-            total_memory("MemTotal:       16 kB\nMemFree: 1 kB\n"),
-            16384
+            meminfo("MemTotal:       16 kB\nMemFree: 1 kB\n", "MemTotal"),
+            Some(16384)
         );
-        assert_eq!(total_memory(""), 0);
+        assert_eq!(meminfo("", "MemTotal"), None);
         assert_eq!(
             pretty_name("ID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12\"\n"),
             "Debian GNU/Linux 12"

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::rate::Counted;
+use crate::machine::meminfo;
 
 /// The whole machine, since it began.
 pub(super) fn used() -> Counted {
@@ -31,14 +32,10 @@ fn busy_ticks(stat: &str) -> Option<u64> {
 }
 
 /// All but what is free, and files that were read and not for long.
-fn working_set(meminfo: &str) -> Option<u64> {
-    let kibibytes = |name: &str| {
-        let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
-    };
-    let used = kibibytes("MemTotal:")?.saturating_sub(kibibytes("MemFree:")?);
-    let files = kibibytes("Inactive(file):").unwrap_or_default();
-    used.saturating_sub(files).checked_mul(1024)
+fn working_set(text: &str) -> Option<u64> {
+    let used = meminfo(text, "MemTotal")?.saturating_sub(meminfo(text, "MemFree")?);
+    let files = meminfo(text, "Inactive(file)").unwrap_or_default();
+    Some(used.saturating_sub(files))
 }
 
 #[cfg(test)]
