@@ -13,8 +13,8 @@ mod place;
 mod report;
 
 use builders::{Buildah, Builder, Buildkit, Mwctl};
-use mwctl_tests::performance::Samples;
-use place::{Place, timed};
+use mwctl_tests::performance::{Samples, timed};
+use place::Place;
 use report::{Built, Report};
 
 /// So often from nothing, and so often after an edit or none.

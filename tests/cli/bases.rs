@@ -69,11 +69,9 @@ impl Place {
         Some(self.named(&text))
     }
 
-    /// The digests of the layers that the built image has.
-    fn layers(&self) -> Vec<String> {
-        let told =
-            self.folder
-                .mwctl(["image", "inspect", "mwctl.local/teller:image", "-o", "json"]);
+    /// The digests of an image's layers.
+    fn layers(&self, image: &str) -> Vec<String> {
+        let told = self.folder.mwctl(["image", "inspect", image, "-o", "json"]);
         let (document, _) = told.rsplit_once("[exit status: ").unwrap();
         let answer: serde_json::Value = serde_json::from_str(document).unwrap();
         let layers = answer["layers"].as_array().unwrap().iter();
@@ -132,14 +130,14 @@ fn builds_take_what_is_recorded_whatever_the_name_means_now() {
     let built = place.mwctl(&["build", "teller"]);
     assert!(built.ends_with("[exit status: 0]\n"), "{built}");
     let lowest = mwctl_tests::registry::digest(&one);
-    assert_eq!(place.layers()[0], lowest);
+    assert_eq!(place.layers("mwctl.local/teller:image")[0], lowest);
     // The new base, and back to the old one by the old file.
     place.mwctl(&["images", "update"]);
     place.mwctl(&["build", "teller"]);
-    assert_ne!(place.layers()[0], lowest);
+    assert_ne!(place.layers("mwctl.local/teller:image")[0], lowest);
     std::fs::write(place.folder.work().join("mwctl.lock"), lock).unwrap();
     place.mwctl(&["build", "teller"]);
-    assert_eq!(place.layers()[0], lowest);
+    assert_eq!(place.layers("mwctl.local/teller:image")[0], lowest);
 }
 
 #[test]
@@ -291,13 +289,7 @@ impl Place {
         let begins = format!("{service} build ");
         let mut lines = told.lines().filter_map(|line| line.strip_prefix(&begins));
         let name = lines.next().unwrap();
-        let told = self.folder.mwctl(["image", "inspect", name, "-o", "json"]);
-        let (document, _) = told.rsplit_once("[exit status: ").unwrap();
-        let answer: serde_json::Value = serde_json::from_str(document).unwrap();
-        let layers = answer["layers"].as_array().unwrap().iter();
-        layers
-            .map(|layer| layer["digest"].as_str().unwrap().to_owned())
-            .collect()
+        self.layers(name)
     }
 }
 

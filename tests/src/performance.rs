@@ -5,7 +5,7 @@ pub mod real;
 mod table;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use table::Table;
 
@@ -34,6 +34,13 @@ impl Extend<Duration> for Samples {
     fn extend<T: IntoIterator<Item = Duration>>(&mut self, times: T) {
         self.0.extend(times);
     }
+}
+
+/// How long something took.
+pub fn timed(what: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    what();
+    start.elapsed()
 }
 
 /// How the programs that are measured were built.

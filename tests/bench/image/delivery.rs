@@ -12,10 +12,10 @@ use mwctl_engine::image::{Bases, Builder, Cache, Request};
 use mwctl_engine::images::oci::architecture;
 use mwctl_engine::progress::silent;
 use mwctl_tests::cluster::command;
-use mwctl_tests::performance::{Samples, real};
+use mwctl_tests::performance::{Samples, real, timed};
 use serde_json::Value;
 
-use crate::place::{Place, run, timed};
+use crate::place::{Place, run};
 
 /// Edits that are delivered.
 const ROUNDS: usize = 20;

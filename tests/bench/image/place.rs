@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use mwctl_engine::images::Owners;
 use mwctl_engine::images::layer::pack;
 use mwctl_tests::cluster::{PATIENCE, command};
+use mwctl_tests::performance::timed;
 use tempfile::TempDir;
 
 /// The base of the service, one of the test bed's images.
@@ -33,13 +34,6 @@ pub(crate) struct Deployed<'a> {
 
 /// `mwctl up` at work.
 pub(crate) struct Up(Child);
-
-/// How long something took.
-pub(crate) fn timed(what: impl FnOnce()) -> Duration {
-    let start = Instant::now();
-    what();
-    start.elapsed()
-}
 
 /// A folder of this process. Its name has no large letters: buildah makes the name of an image of it.
 fn folder() -> TempDir {

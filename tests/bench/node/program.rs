@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kube::config::Kubeconfig;
-use mwctl_tests::performance::Samples;
+use mwctl_tests::performance::{Samples, timed};
 use mwctl_tests::processes;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -82,12 +82,6 @@ fn sample() -> Duration {
     let took = timed(|| drop(home.run(&["up", "-C", "sample", "--cluster", "embedded"])));
     home.run(&["cluster", "delete", "embedded"]);
     took
-}
-
-fn timed(what: impl FnOnce()) -> Duration {
-    let start = Instant::now();
-    what();
-    start.elapsed()
 }
 
 fn copy(from: &Path, to: &Path) {
