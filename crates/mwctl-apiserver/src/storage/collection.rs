@@ -13,7 +13,8 @@ pub(super) type Objects = RedBlackTreeMapSync<Key, Arc<Object>>;
 #[derive(Debug)]
 pub(super) struct Collection {
     objects: Objects,
-    log: VecDeque<Arc<Event>>,
+    /// Changes with the keys of their objects, which nobody has to read an old object for.
+    log: VecDeque<(Key, Arc<Event>)>,
     log_bytes: usize,
     /// The oldest revision that the log leads back to.
     oldest: u64,
@@ -72,15 +73,15 @@ impl Collection {
     /// Carries out a change, remembers it, forgets what is too old, and wakes the watchers.
     pub(super) fn record(&mut self, key: Key, event: Event, retention: Retention) {
         match event.after() {
-            Some(object) => self.objects.insert_mut(key, object.clone()),
+            Some(object) => self.objects.insert_mut(key.clone(), object.clone()),
             None => drop(self.objects.remove_mut(&key)),
         }
         let revision = event.revision();
         self.log_bytes += event.object().json().len();
-        self.log.push_back(Arc::new(event));
+        self.log.push_back((key, Arc::new(event)));
         self.settle(retention.fresh);
         while self.log.len() > retention.events || self.log_bytes > retention.bytes {
-            let Some(forgotten) = self.log.pop_front() else {
+            let Some((_, forgotten)) = self.log.pop_front() else {
                 break;
             };
             self.log_bytes -= forgotten.object().json().len();
@@ -92,15 +93,14 @@ impl Collection {
     /// Makes JSON alone of the latest change that is no longer fresh, and of its object, if that is still what it became then.
     fn settle(&mut self, fresh: usize) {
         let at = self.log.len().checked_sub(fresh + 1);
-        let Some(event) = at.and_then(|at| self.log.get_mut(at)) else {
+        let Some((key, event)) = at.and_then(|at| self.log.get_mut(at)) else {
             return;
         };
         let settled = event.as_json();
         if let (Some(was), Some(object)) = (event.after(), settled.after()) {
-            let key = Key::new(was.namespace(), was.name());
             let is_present = |present: &Arc<Object>| Arc::ptr_eq(present, was);
-            if self.objects.get(&key).is_some_and(is_present) {
-                self.objects.insert_mut(key, object.clone());
+            if self.objects.get(key).is_some_and(is_present) {
+                self.objects.insert_mut(key.clone(), object.clone());
             }
         }
         *event = Arc::new(settled);
@@ -116,18 +116,17 @@ impl Collection {
 
     /// The changes after a revision.
     pub(super) fn since(&self, revision: u64) -> Result<Vec<Arc<Event>>, Compacted> {
-        Ok(self.log.range(self.after(revision)?..).cloned().collect())
+        let later = self.log.range(self.after(revision)?..);
+        Ok(later.map(|(_, event)| event.clone()).collect())
     }
 
     /// The objects as they were at a revision: the present ones with every later change undone.
     pub(super) fn at(&self, revision: u64) -> Result<Objects, Compacted> {
         let mut objects = self.objects.clone();
-        for event in self.log.range(self.after(revision)?..).rev() {
-            let object = event.object();
-            let key = Key::new(object.namespace(), object.name());
+        for (key, event) in self.log.range(self.after(revision)?..).rev() {
             match event.before() {
-                Some(before) => objects.insert_mut(key, before.clone()),
-                None => drop(objects.remove_mut(&key)),
+                Some(before) => objects.insert_mut(key.clone(), before.clone()),
+                None => drop(objects.remove_mut(key)),
             }
         }
         Ok(objects)
@@ -143,6 +142,6 @@ impl Collection {
         }
         Ok(self
             .log
-            .partition_point(|event| event.revision() <= revision))
+            .partition_point(|(_, event)| event.revision() <= revision))
     }
 }
