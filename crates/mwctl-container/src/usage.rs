@@ -26,7 +26,7 @@ impl Runtime {
         // A machine has more processes than a cluster has containers: they are looked at only if they have to be, and once.
         let mut seen: Option<Seen> = None;
         let lives = |container: &&Running| container.end().is_none();
-        let use_of = |container: &Running| {
+        let mut use_of = |container: &Running| {
             let counted = group::usage(container.group());
             if let (Some(processors), Some(memory)) = counted {
                 return Some(Usage { processors, memory });
@@ -38,7 +38,6 @@ impl Runtime {
             usage.memory = counted.1.unwrap_or(usage.memory);
             Some(usage)
         };
-        let mut use_of = use_of;
         (containers.iter())
             .map(|container| Some(container).filter(lives).and_then(&mut use_of))
             .collect()

@@ -181,7 +181,8 @@ fn told(resource: &Resource, object: &Value, used: &HashMap<String, NodeUsage>) 
         &object["spec"]["nodeName"]
     };
     let usage = used.get(node.as_str()?)?;
-    let mut own = json!({"name": metadata["name"], "creationTimestamp": usage.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()});
+    let at = usage.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let mut own = json!({"name": metadata["name"], "creationTimestamp": at});
     for field in ["namespace", "labels"] {
         if !metadata[field].is_null() {
             own[field] = metadata[field].clone();
@@ -189,7 +190,7 @@ fn told(resource: &Resource, object: &Value, used: &HashMap<String, NodeUsage>) 
     }
     let mut told = json!({
         "kind": resource.gvk.kind, "apiVersion": format!("{GROUP}/{VERSION}"), "metadata": own,
-        "timestamp": usage.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), "window": seconds(usage.window),
+        "timestamp": at, "window": seconds(usage.window),
     });
     if is_node {
         told["usage"] = amounts(usage.node);
