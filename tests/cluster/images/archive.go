@@ -48,6 +48,8 @@ func writeArchive(path, name string, config config, layers []string) error {
 	out := tar.NewWriter(file)
 	var described []descriptor
 	var diffs []string
+	// Buildah refuses an image whose history doesn't tell of every layer.
+	var history []map[string]any
 	for _, layer := range layers {
 		blob, err := addLayer(out, layer)
 		if err != nil {
@@ -55,10 +57,11 @@ func writeArchive(path, name string, config config, layers []string) error {
 		}
 		described = append(described, blob)
 		diffs = append(diffs, blob.Digest)
+		history = append(history, map[string]any{"created": epoch, "created_by": "tests/cluster/images"})
 	}
 	configBlob, err := addJSON(out, configType, map[string]any{
 		"created": epoch, "architecture": runtime.GOARCH, "os": "linux", "config": config,
-		"rootfs": map[string]any{"type": "layers", "diff_ids": diffs},
+		"rootfs": map[string]any{"type": "layers", "diff_ids": diffs}, "history": history,
 	})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -41,28 +42,48 @@ func TestTheSameContentGivesTheSameArchive(t *testing.T) {
 	}
 }
 
-func TestTheIndexNamesTheImage(t *testing.T) {
-	in := tar.NewReader(bytes.NewReader(archive(t, "hello")))
-	for {
+// entries are the archive's files by their names.
+func entries(t *testing.T, archive []byte) map[string][]byte {
+	t.Helper()
+	found := map[string][]byte{}
+	for in := tar.NewReader(bytes.NewReader(archive)); ; {
 		head, err := in.Next()
 		if errors.Is(err, io.EOF) {
-			t.Fatal("there is no index.json")
+			return found
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if head.Name != "index.json" {
+		if found[head.Name], err = io.ReadAll(in); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTheIndexNamesTheImage(t *testing.T) {
+	text := entries(t, archive(t, "hello"))["index.json"]
+	if want := `"io.containerd.image.name":"docker.io/library/hello:1"`; !strings.Contains(string(text), want) {
+		t.Errorf("%s is not in %q", want, text)
+	}
+}
+
+func TestTheHistoryTellsOfEachLayer(t *testing.T) {
+	for _, text := range entries(t, archive(t, "hello")) {
+		var config struct {
+			Rootfs struct {
+				DiffIDs []string `json:"diff_ids"`
+			}
+			History []any
+		}
+		if json.Unmarshal(text, &config) != nil || config.Rootfs.DiffIDs == nil {
 			continue
 		}
-		text, err := io.ReadAll(in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := `"io.containerd.image.name":"docker.io/library/hello:1"`; !strings.Contains(string(text), want) {
-			t.Errorf("%s is not in %s", want, text)
+		if len(config.History) != len(config.Rootfs.DiffIDs) {
+			t.Errorf("%d entries for %d layers", len(config.History), len(config.Rootfs.DiffIDs))
 		}
 		return
 	}
+	t.Error("there is no configuration")
 }
 
 func TestFoldersComeBeforeWhatIsInThemAndOnlyOnce(t *testing.T) {
