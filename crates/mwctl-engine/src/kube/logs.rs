@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Pod;
@@ -10,6 +11,7 @@ use kube::api::LogParams;
 use mwctl_core::name::ServiceName;
 use mwctl_core::observed::{ContainerState, ObservedContainer, ObservedPod};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::pods::follow;
 use super::{Cluster, Request, request};
@@ -17,6 +19,8 @@ use crate::event::{Event, Events};
 
 /// How many lines explain a failure: enough for a stack trace.
 const EXPLANATION: i64 = 20;
+/// How long a node may take to file the log of a run that ended.
+const FILED: Duration = Duration::from_millis(200);
 
 /// The last lines of the container of `pod` that is in trouble, of its previous run where it was
 /// started again. Empty where there is no log.
@@ -33,8 +37,15 @@ pub async fn last_lines(cluster: &Cluster, pod: &ObservedPod) -> Vec<String> {
         return Vec::new();
     };
     let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    // A node that hasn't filed the run that ended yet has it as the current one.
-    for previous in [previous, false] {
+    // A node that hasn't filed the run that ended yet has it as the current one, and one that is about to has none for a moment.
+    let mut is_filing = false;
+    for (attempt, previous) in [previous, false, previous, false].into_iter().enumerate() {
+        if attempt == 2 && !is_filing {
+            break;
+        }
+        if attempt == 2 {
+            sleep(FILED).await;
+        }
         let parameters = LogParams {
             container: Some(container.name.clone()),
             previous,
@@ -42,17 +53,26 @@ pub async fn last_lines(cluster: &Cluster, pod: &ObservedPod) -> Vec<String> {
             ..LogParams::default()
         };
         let what = || "read the log".to_owned();
-        let read = request(what, api.logs(&pod.name, &parameters)).await;
-        let lines: Vec<String> = read
-            .iter()
-            .flat_map(|it| it.lines())
-            .map(String::from)
-            .collect();
-        if !lines.is_empty() {
-            return lines;
+        let Ok(text) = request(what, api.logs(&pod.name, &parameters)).await else {
+            continue;
+        };
+        if is_excuse(&text) {
+            is_filing = true;
+        } else if !text.is_empty() {
+            return text.lines().map(str::to_owned).collect();
         }
     }
     Vec::new()
+}
+
+/// Whether this is what the kubelet says instead of a log whose file it doesn't find: its answer has no other sign of it.
+fn is_excuse(text: &str) -> bool {
+    const EXCUSES: [&str; 3] = [
+        "failed to try resolving symlinks in path \"/var/log/pods/",
+        "failed to open log file \"/var/log/pods/",
+        "unable to retrieve container logs for ",
+    ];
+    text.lines().count() <= 1 && EXCUSES.iter().any(|excuse| text.starts_with(excuse))
 }
 
 /// Whether the run that explains a container's trouble is the one before: the current one may have begun this moment. `None`
@@ -212,6 +232,17 @@ mod tests {
     use mwctl_core::observed::Termination;
 
     use super::*;
+
+    #[test]
+    fn what_the_kubelet_says_instead_of_a_log_is_none() {
+        let missing = "/var/log/pods/t_web-1_6df6/web/0.log";
+        let excuse = format!(
+            "failed to try resolving symlinks in path \"{missing}\": lstat {missing}: no such file or directory"
+        );
+        assert!(is_excuse(&excuse));
+        assert!(!is_excuse(&format!("{excuse}\nno database\n")));
+        assert!(!is_excuse("no database\n"));
+    }
 
     #[test]
     fn the_run_that_ended_explains_the_trouble_also_when_the_next_one_has_begun() {
