@@ -195,6 +195,29 @@ fn a_bind_shows_what_it_shall_and_can_be_read_only() {
 }
 
 #[test]
+fn a_disk_gets_what_is_written_and_no_places_of_mounts() {
+    as_everybody(
+        "isolation::a_disk_gets_what_is_written_and_no_places_of_mounts",
+        async |stage| {
+            let folder = tempfile::tempdir().unwrap();
+            let mut container =
+                stage.shell("echo written > /file; mkdir /etc/new; ls -d /usr/bin /proc/self");
+            container.root.upper = Upper::Directory(Source::Path(folder.path().to_owned()));
+            let outcome = stage.outcome(container).await;
+            assert_eq!(outcome, exited("/proc/self\n/usr/bin\n", 0));
+            let names = |below: &str| {
+                let listed = std::fs::read_dir(folder.path().join("upper").join(below)).unwrap();
+                let mut names: Vec<_> = listed.map(|entry| entry.unwrap().file_name()).collect();
+                names.sort();
+                names
+            };
+            assert_eq!(names(""), ["etc", "file"]);
+            assert_eq!(names("etc"), ["new"]);
+        },
+    );
+}
+
+#[test]
 fn no_mount_is_shared_with_the_machine() {
     where_mounts_are_shared(
         "isolation::no_mount_is_shared_with_the_machine",

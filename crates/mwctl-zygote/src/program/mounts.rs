@@ -180,15 +180,7 @@ fn attach_one(wanted: &Mount, opened: Opened) -> Outcome<()> {
             memory(&place::make(target, true)?, flags, &options)
         }
         (Entry::ReadOnly, _) => read_only(target),
-        (Entry::Link(text), _) => {
-            if fs::symlink_metadata(target).is_ok() {
-                return Ok(());
-            }
-            if let Some(parent) = target.parent() {
-                place::make(parent, true)?;
-            }
-            std::os::unix::fs::symlink(text, target).at(Step::Mount, target.display())
-        }
+        (Entry::Link(text), _) => place::link(target, text),
         _ => Ok(()),
     }
 }

@@ -3,9 +3,10 @@
 use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
-use mwctl_zygote::protocol::{Root, Step, Upper};
+use mwctl_zygote::protocol::{Container, Step, Upper};
 use rustix::fs::CWD;
 use rustix::mount::{
     MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, move_mount, open_tree, unmount,
@@ -13,28 +14,41 @@ use rustix::mount::{
 use rustix::process::pivot_root;
 
 use super::error::{At, Outcome, failure};
-use super::{mounts, scratch, system};
+use super::{mounts, place, scratch, system};
 
 /// Makes the root and moves into it. The old one can't be seen any more.
-pub(crate) fn enter(root: &Root, name: &str, files: &[OwnedFd]) -> Outcome<()> {
-    let own = scratch::container(name)?;
+pub(crate) fn enter(container: &Container, files: &[OwnedFd]) -> Outcome<()> {
+    let root = &container.root;
+    let own = scratch::container(&container.name)?;
     let (place, data) = (own.join("root"), own.join("data"));
     for folder in [&own, &place, &data] {
-        if !folder.exists() {
-            fs::create_dir(folder).at(Step::Root, folder.display())?;
-        }
+        make(folder)?;
     }
     if let Upper::Directory(source) = &root.upper {
         attach(&mounts::tree(source, files)?, &data)?;
     }
     let upper = data.join("upper");
     make(&upper)?;
-    if root.layers.is_empty() {
+    let names = root
+        .layers
+        .iter()
+        .map(|layer| scratch::component(&layer.name));
+    let mut lower: Vec<String> = names
+        .map(|name| name.map(str::to_owned))
+        .collect::<Outcome<_>>()?;
+    if let Upper::Directory(_) = &root.upper {
+        // On a disk the places of its mounts would cost more, at the beginning and at the end, than all the rest of a container.
+        let places = own.join("places");
+        make(&places)?;
+        place::make_all(&places, &lower, &container.mounts)?;
+        lower.push(places.display().to_string());
+    }
+    if lower.is_empty() {
         attach(&clone(&upper)?, &place)?;
     } else {
         let work = data.join("work");
         make(&work)?;
-        overlay(root, &upper, &work, &place)?;
+        overlay(&lower, &upper, &work, &place)?;
     }
     std::env::set_current_dir(&place).at(Step::Root, place.display())?;
     pivot_root(".", ".").at(Step::Root, "pivot_root")?;
@@ -48,8 +62,10 @@ pub(crate) fn make_read_only() -> Outcome<()> {
     rustix::mount::mount_remount("/", flags, c"").at(Step::Root, "read-only")
 }
 
+/// Makes a folder, unless it is there: it is that of a container of the same name, which has ended.
 fn make(folder: &Path) -> Outcome<()> {
-    match fs::create_dir(folder) {
+    // What is written to becomes the root itself: as in every other runtime, only its owner may write there.
+    match fs::DirBuilder::new().mode(0o755).create(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         made => made.at(Step::Root, folder.display()),
     }
@@ -71,14 +87,10 @@ fn attach(tree: &OwnedFd, place: &Path) -> Outcome<()> {
     .at(Step::Root, place.display())
 }
 
-fn overlay(root: &Root, upper: &Path, work: &Path, place: &Path) -> Outcome<()> {
-    // The options must fit into one page, so that layers are named from their common directory.
+/// The layers are named from their common directory, or from the root.
+fn overlay(lower: &[String], upper: &Path, work: &Path, place: &Path) -> Outcome<()> {
+    // The options must fit into one page, so that names are short.
     std::env::set_current_dir(scratch::LAYERS).at(Step::Root, "layers")?;
-    let lower: Vec<&str> = root
-        .layers
-        .iter()
-        .map(|layer| scratch::component(&layer.name))
-        .collect::<Outcome<_>>()?;
     let mut options = format!(
         "lowerdir={},upperdir={},workdir={}",
         lower.join(":"),

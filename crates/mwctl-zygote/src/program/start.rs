@@ -96,7 +96,7 @@ impl Inside<'_> {
             rustix::system::sethostname(name.as_bytes()).at(Step::Namespace, name)?;
         }
         let entries = mounts::prepare(&container.mounts, self.files)?;
-        root::enter(&container.root, &container.name, self.files)?;
+        root::enter(container, self.files)?;
         mounts::attach(&container.mounts, entries)?;
         if container.root.read_only {
             root::make_read_only()?;
