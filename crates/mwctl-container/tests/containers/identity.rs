@@ -1,6 +1,6 @@
 //! As whom processes run.
 
-use mwctl_container::{Ids, Lack, Step};
+use mwctl_container::{Ids, Lack, Source, Step, Upper};
 
 use crate::stage::{as_everybody, enter, exited};
 
@@ -47,6 +47,24 @@ fn what_a_program_makes_only_its_user_may_change() {
             );
             let (running, _) = stage.start(stage.shell("exec sleep 1000")).await;
             assert_eq!(enter(&running, "umask").await, exited("0022\n", 0));
+        },
+    );
+}
+
+#[test]
+fn only_root_may_write_to_the_root_and_to_a_working_directory_that_was_not_there() {
+    as_everybody(
+        "identity::only_root_may_write_to_the_root_and_to_a_working_directory_that_was_not_there",
+        async |stage| {
+            let folder = tempfile::tempdir().unwrap();
+            let written = Upper::Directory(Source::Path(folder.path().to_owned()));
+            for upper in [Upper::Memory, written] {
+                let mut container = stage.shell("stat -c %a / /work /work/here .");
+                container.root.upper = upper;
+                "/work/here".clone_into(&mut container.process.as_mut().unwrap().directory);
+                let outcome = stage.outcome(container).await;
+                assert_eq!(outcome, exited("755\n755\n755\n755\n", 0));
+            }
         },
     );
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 
 use mwctl_zygote::protocol::{Process, Step};
 
@@ -16,7 +17,9 @@ pub(crate) fn make_directory(process: &Process) -> Outcome<()> {
     if directory.is_empty() || std::path::Path::new(directory).exists() {
         return Ok(());
     }
-    std::fs::create_dir_all(directory).at(Step::Directory, directory)
+    let mut maker = std::fs::DirBuilder::new();
+    let made = maker.recursive(true).mode(0o755).create(directory);
+    made.at(Step::Directory, directory)
 }
 
 /// Becomes the program. Comes back only where that fails.
