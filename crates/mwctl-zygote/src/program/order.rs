@@ -49,7 +49,6 @@ pub(crate) fn carry_out(work: Work, files: &[OwnedFd], filters: &Filters) -> Ans
 fn other(task: Task, files: &[OwnedFd]) -> Outcome<Vec<OwnedFd>> {
     match task {
         Task::Share(wanted) => share::share(&wanted),
-        Task::Volume(wanted) => volume::write(&wanted).map(|()| Vec::new()),
         Task::RemoveVolume { name } => {
             volume::remove(&scratch::volume(&name)?).map(|()| Vec::new())
         }
@@ -68,7 +67,7 @@ fn other(task: Task, files: &[OwnedFd]) -> Outcome<Vec<OwnedFd>> {
             ])
         }
         // They have become other work, or were done at once.
-        Task::Start(_) | Task::Enter { .. } | Task::Signal { .. } => {
+        Task::Start(_) | Task::Enter { .. } | Task::Signal { .. } | Task::Volume(_) => {
             Err(failure(Step::Order, "", None))
         }
     }

@@ -1,4 +1,4 @@
-//! PID 1: takes orders, has each carried out by a forked process, and tells what became of it and of what was started.
+//! PID 1: takes orders, has what takes long carried out by forked processes, and tells what became of it and of what was started.
 //!
 //! Whatever a helper started is a child of this process (`CLONE_PARENT`), and no number is used again before it was reaped
 //! here: so what is known here of living processes is always true. All answers pass through here, so the end of a process
@@ -16,7 +16,7 @@ use rustix::mount::{MoveMountFlags, move_mount};
 use super::error::{At, Outcome, failure};
 use super::order::{self, Work};
 use super::seccomp::Filters;
-use super::{launch, mounts, scratch, system};
+use super::{launch, mounts, scratch, system, volume};
 
 struct Zygote {
     socket: OwnedFd,
@@ -97,32 +97,24 @@ impl Zygote {
 
     fn take(&mut self, order: Order, files: &[OwnedFd]) -> Outcome<()> {
         let number = order.number;
-        let begun = match order.task {
-            Task::Signal { process, signal } => {
-                let result = self.signal(process, signal);
-                return self.tell(
-                    &Message::Done {
-                        order: number,
-                        result,
-                        pid: None,
-                    },
-                    &[],
-                );
+        let result = match order.task {
+            Task::Signal { process, signal } => self.signal(process, signal),
+            // A few small files in memory take less than a process.
+            Task::Volume(wanted) => volume::write(&wanted),
+            task => {
+                let work = self.work_of(task, files);
+                match work.and_then(|work| self.hand_out(number, work, files)) {
+                    Ok(()) => return Ok(()),
+                    Err(failure) => Err(failure),
+                }
             }
-            task => self
-                .work_of(task, files)
-                .and_then(|work| self.hand_out(number, work, files)),
         };
-        begun.or_else(|failure| {
-            self.tell(
-                &Message::Done {
-                    order: number,
-                    result: Err(failure),
-                    pid: None,
-                },
-                &[],
-            )
-        })
+        let done = Message::Done {
+            order: number,
+            result,
+            pid: None,
+        };
+        self.tell(&done, &[])
     }
 
     /// What a helper has to do, with what only this process knows.
