@@ -2,20 +2,20 @@
 
 mod heartbeat;
 mod object;
+mod shown;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::{StreamExt as _, TryStreamExt as _};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch};
-use kube::{Api, Client, Resource};
+use kube::{Api, Client};
 use mwctl_container::Runtime;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::attachment::PodNetworks;
 use crate::context::{Context, Options};
@@ -25,6 +25,8 @@ use crate::pod::actor::{self, Update};
 use crate::pod::ports::{self, HostPort};
 use crate::pod::sources::Needs;
 use crate::streams::NodeStreams;
+
+use shown::Shown;
 
 /// A node that runs pods. Dropping it ends them.
 #[derive(Debug)]
@@ -82,8 +84,6 @@ struct Known {
     updates: mpsc::UnboundedSender<Update>,
     /// The ports of the node that lead to it.
     ports: Vec<HostPort>,
-    /// Ends the watching of what its volumes show.
-    _watching: Option<tokio_util::sync::DropGuard>,
 }
 
 /// The pods of the node, by uid.
@@ -91,22 +91,16 @@ struct Pods {
     context: Arc<Context>,
     known: HashMap<String, Known>,
     tasks: JoinSet<String>,
-    /// What changes volumes: a pod's uid.
-    changes: (
-        mpsc::UnboundedSender<String>,
-        mpsc::UnboundedReceiver<String>,
-    ),
-    watches: JoinSet<()>,
+    shown: Shown,
 }
 
 impl Pods {
     fn new(context: Arc<Context>) -> Self {
         Self {
+            shown: Shown::new(context.client.clone()),
             context,
             known: HashMap::new(),
             tasks: JoinSet::new(),
-            changes: mpsc::unbounded_channel(),
-            watches: JoinSet::new(),
         }
     }
 
@@ -124,14 +118,17 @@ impl Pods {
                     Some(Err(error)) => tracing::debug!("the pods of this node: {error}"),
                     None => return,
                 },
-                Some(uid) = self.changes.1.recv() => {
-                    if let Some(known) = self.known.get(&uid) {
+                pods = self.shown.next() => {
+                    for known in pods.iter().filter_map(|uid| self.known.get(uid)) {
                         // Whose task has ended has no volumes.
                         drop(known.updates.send(Update::Volumes));
                     }
                 }
                 Some(ended) = self.tasks.join_next() => match ended {
-                    Ok(uid) => drop(self.known.remove(&uid)),
+                    Ok(uid) => {
+                        self.shown.remove(&uid);
+                        self.known.remove(&uid);
+                    }
                     Err(error) => tracing::error!("the task of a pod: {error}"),
                 },
             }
@@ -199,68 +196,12 @@ impl Pods {
         if refused.is_some() {
             ports.clear();
         }
-        let watching = self.watch_sources(&uid, &namespace, &needs);
-        self.known.insert(
-            uid.clone(),
-            Known {
-                updates,
-                ports,
-                _watching: watching,
-            },
-        );
+        self.shown.add(&uid, &namespace, &needs);
+        self.known.insert(uid.clone(), Known { updates, ports });
         let context = self.context.clone();
         self.tasks.spawn(async move {
             actor::run(context, pod, refused, updates_rx).await;
             uid
-        });
-    }
-
-    /// Hears of changes to what the volumes of a pod show.
-    fn watch_sources(
-        &mut self,
-        uid: &str,
-        namespace: &str,
-        needs: &Needs,
-    ) -> Option<tokio_util::sync::DropGuard> {
-        if *needs == Needs::default() {
-            return None;
-        }
-        let end = CancellationToken::new();
-        for name in &needs.config_maps {
-            let api: Api<ConfigMap> = Api::namespaced(self.context.client.clone(), namespace);
-            self.watch_source(api, name, uid, &end);
-        }
-        for name in &needs.secrets {
-            let api: Api<Secret> = Api::namespaced(self.context.client.clone(), namespace);
-            self.watch_source(api, name, uid, &end);
-        }
-        Some(end.drop_guard())
-    }
-
-    fn watch_source<K>(&mut self, api: Api<K>, name: &str, uid: &str, end: &CancellationToken)
-    where
-        K: Resource<DynamicType = ()>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned
-            + Send
-            + 'static,
-    {
-        let one = watcher::Config::default().fields(&format!("metadata.name={name}"));
-        let (changes, uid, end) = (self.changes.0.clone(), uid.to_owned(), end.clone());
-        self.watches.spawn(async move {
-            let events = watch(api, one).default_backoff();
-            let watched = events.try_for_each(|event| {
-                // What is there at first need not be what the volumes were made of: they may be a moment older.
-                if !matches!(event, Event::Init | Event::InitApply(_)) {
-                    drop(changes.send(uid.clone()));
-                }
-                futures::future::ok(())
-            });
-            tokio::select! {
-                () = end.cancelled() => {}
-                ended = watched => tracing::debug!("what a volume shows: {ended:?}"),
-            }
         });
     }
 }
