@@ -27,6 +27,7 @@ pub use fields::FieldSet;
 use crate::patch::go;
 use crate::schema::{Schema, StructId};
 use crate::status::{Cause, Status};
+use crate::storage::same_but;
 use change::Before;
 use managers::{Entry, Managers, Operation};
 use serde_json::{Map, Value};
@@ -184,16 +185,11 @@ pub fn track_update(kind: Kind<'_>, writer: Writer<'_>, old: Option<&Value>, new
 
 /// Whether two states of an object differ in nothing but who owns it.
 fn is_unchanged(before: &Value, after: &Value) -> bool {
-    let same = |before: &Value, after: &Value, but: &str| {
-        let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else {
-            return before == after;
+    let same =
+        |before: &Value, after: &Value, but: &str| match (before.as_object(), after.as_object()) {
+            (Some(before), Some(after)) => same_but(but, before, after),
+            _ => before == after,
         };
-        let others =
-            |fields: &Map<String, Value>| fields.keys().filter(|name| *name != but).count();
-        others(before) == others(after)
-            && (before.iter().filter(|(name, _)| *name != but))
-                .all(|(name, value)| after.get(name) == Some(value))
-    };
     same(before, after, "metadata")
         && same(&before["metadata"], &after["metadata"], "managedFields")
 }

@@ -20,6 +20,7 @@ mod watcher;
 
 pub use event::{Change, Event};
 pub use journal::OpenStore;
+pub(crate) use object::same_but;
 pub use object::{GroupResource, Key, Object};
 pub use page::{Continue, Page, Query};
 pub use watcher::{Batch, Watcher};

@@ -113,12 +113,13 @@ impl Object {
         let (Some(mine), Some(other)) = (self.value().as_object(), value.as_object()) else {
             return self.value() == value;
         };
-        mine.len() == other.len()
-            && mine.iter().all(|(field, value)| match other.get(field) {
-                Some(other) if field == "metadata" => same_metadata(value, other),
-                Some(other) => value == other,
-                None => false,
-            })
+        let [of_mine, of_other] = [mine, other].map(|object| object.get("metadata"));
+        let maps = [of_mine, of_other].map(|metadata| metadata.and_then(Value::as_object));
+        same_but("metadata", mine, other)
+            && match maps {
+                [Some(mine), Some(other)] => same_but("resourceVersion", mine, other),
+                _ => of_mine == of_other,
+            }
     }
 
     /// The whole object.
@@ -167,13 +168,12 @@ impl Object {
     }
 }
 
-fn same_metadata(mine: &Value, other: &Value) -> bool {
-    let without_revision = |metadata: &Value| -> Option<Map<String, Value>> {
-        let mut fields = metadata.as_object()?.clone();
-        fields.remove("resourceVersion");
-        Some(fields)
-    };
-    without_revision(mine) == without_revision(other)
+/// Whether two objects have the same fields, but for one.
+pub(crate) fn same_but(but: &str, mine: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    let count = |fields: &Map<String, Value>| fields.keys().filter(|name| *name != but).count();
+    count(mine) == count(other)
+        && (mine.iter().filter(|(name, _)| *name != but))
+            .all(|(name, value)| other.get(name) == Some(value))
 }
 
 #[cfg(test)]
