@@ -10,7 +10,7 @@ use kube::Client;
 use mwctl_container::{Running, Runtime};
 
 use crate::attachment::PodNetworks;
-use crate::events::Events;
+use crate::events::{self, Events};
 use crate::images::Images;
 use crate::pod::decide::Notice;
 use crate::pod::live::Live;
@@ -56,15 +56,17 @@ impl fmt::Debug for Context {
 }
 
 impl Context {
+    /// What pods have in common, and what has to be run so that what is told of them is written.
     pub(crate) fn new(
         client: Client,
         runtime: Runtime,
         images: Arc<dyn Images>,
         networks: Arc<dyn PodNetworks>,
         options: Options,
-    ) -> Self {
-        Self {
-            events: Events::new(client.clone(), options.name.clone()),
+    ) -> (Self, events::Writer) {
+        let (events, writer) = events::channel(client.clone(), options.name.clone());
+        let context = Self {
+            events,
             client,
             runtime,
             images,
@@ -72,7 +74,8 @@ impl Context {
             options,
             machine: crate::machine::Machine::look(),
             live: Mutex::default(),
-        }
+        };
+        (context, writer)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Live>> {
@@ -101,8 +104,8 @@ impl Context {
             .collect()
     }
 
-    /// Writes an event about a pod.
-    pub(crate) async fn tell(&self, pod: &Pod, notice: Notice) {
-        self.events.tell(pod, notice).await;
+    /// Has an event about a pod written.
+    pub(crate) fn tell(&self, pod: &Pod, notice: &Notice) {
+        self.events.tell(pod, notice);
     }
 }

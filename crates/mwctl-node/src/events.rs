@@ -1,13 +1,16 @@
-//! Events as the kubelet writes them: what is said again counts up an event instead of making another.
+//! Events as the kubelet writes them: what is said again counts up an event instead of making another, and nobody waits for them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use crate::pod::decide::Notice;
 use crate::pod::state;
@@ -17,11 +20,33 @@ const REMEMBERED: usize = 4096;
 /// The server takes no longer message.
 const LONGEST: usize = 1024;
 
-/// Writes events.
+/// As many wait to be written; what is said then is not. So does upstream's broadcaster.
+const WAITING: usize = 1000;
+/// How long they wait: a pod begins sooner when what is said of its beginning is written after it.
+const LATER: Duration = Duration::from_millis(50);
+
+/// Tells of pods.
 pub(crate) struct Events {
-    client: Client,
     node: String,
     said: Mutex<HashMap<Topic, (String, i32)>>,
+    records: mpsc::Sender<Record>,
+}
+
+/// Writes what was told.
+pub(crate) struct Writer {
+    client: Client,
+    records: mpsc::Receiver<Record>,
+}
+
+/// What is to be written.
+enum Record {
+    New(Box<Event>),
+    /// Another count of one that is there.
+    Again {
+        namespace: String,
+        name: String,
+        patch: serde_json::Value,
+    },
 }
 
 /// What makes two events the same.
@@ -33,32 +58,37 @@ struct Topic {
     message: String,
 }
 
-impl Events {
-    pub(crate) fn new(client: Client, node: String) -> Self {
-        Self {
-            client,
-            node,
-            said: Mutex::default(),
-        }
-    }
+/// Where events are told, and what has to be run so that they are written.
+pub(crate) fn channel(client: Client, node: String) -> (Events, Writer) {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let events = Events {
+        node,
+        said: Mutex::default(),
+        records: sender,
+    };
+    let writer = Writer {
+        client,
+        records: receiver,
+    };
+    (events, writer)
+}
 
-    /// Writes one. Nobody depends on it, so that a failure is only traced.
-    pub(crate) async fn tell(&self, pod: &Pod, notice: Notice) {
-        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-        let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+impl Events {
+    /// Has one written. Nobody depends on it, so that a failure is only traced.
+    pub(crate) fn tell(&self, pod: &Pod, notice: &Notice) {
         let now = Timestamp::now();
-        let (name, count) = self.count(pod, &notice, now);
-        let written = if count == 1 {
-            let event = event(pod, &notice, name, &self.node, now);
-            api.create(&PostParams::default(), &event).await.map(drop)
+        let (name, count) = self.count(pod, notice, now);
+        let record = if count == 1 {
+            Record::New(Box::new(event(pod, notice, name, &self.node, now)))
         } else {
-            let patch = serde_json::json!({"count": count, "lastTimestamp": Time(now)});
-            api.patch(&name, &PatchParams::default(), &Patch::Merge(patch))
-                .await
-                .map(drop)
+            Record::Again {
+                namespace: pod.metadata.namespace.clone().unwrap_or_default(),
+                name,
+                patch: serde_json::json!({"count": count, "lastTimestamp": Time(now)}),
+            }
         };
-        if let Err(error) = written {
-            tracing::debug!("an event isn't written: {error}");
+        if self.records.try_send(record).is_err() {
+            tracing::debug!(notice.message, "too many events wait to be written");
         }
     }
 
@@ -82,6 +112,43 @@ impl Events {
         let known = said.entry(topic).or_insert((name, 0));
         known.1 += 1;
         known.clone()
+    }
+}
+
+impl Writer {
+    /// Writes one after the other, in the order in which they were told, until nobody can tell any more.
+    pub(crate) async fn run(mut self) {
+        while let Some(first) = self.records.recv().await {
+            sleep(LATER).await;
+            let mut next = Some(first);
+            while let Some(record) = next {
+                if let Err(error) = self.write(record).await {
+                    tracing::debug!("an event isn't written: {error}");
+                }
+                next = self.records.try_recv().ok();
+            }
+        }
+    }
+
+    async fn write(&self, record: Record) -> Result<(), kube::Error> {
+        let events = |namespace: &str| Api::<Event>::namespaced(self.client.clone(), namespace);
+        match record {
+            Record::New(event) => {
+                let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
+                let api = events(namespace);
+                let created = api.create(&PostParams::default(), &event).await;
+                created.map(drop)
+            }
+            Record::Again {
+                namespace,
+                name,
+                patch,
+            } => {
+                let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+                let patched = events(&namespace).patch(&name, &params, &patch).await;
+                patched.map(drop)
+            }
+        }
     }
 }
 

@@ -50,11 +50,13 @@ impl Node {
         networks: Arc<dyn PodNetworks>,
         options: Options,
     ) -> Result<Self, StartError> {
-        let context = Arc::new(Context::new(client, runtime, images, networks, options));
+        let (context, events) = Context::new(client, runtime, images, networks, options);
+        let context = Arc::new(context);
         heartbeat::register(&context)
             .await
             .map_err(|error| StartError(Box::new(error)))?;
         let mut tasks = JoinSet::new();
+        tasks.spawn(events.run());
         tasks.spawn(heartbeat::beat(context.clone()));
         tasks.spawn(Pods::new(context.clone()).watch());
         let (meter, asked) = meter::channel();

@@ -31,6 +31,9 @@ const DISCOVERY_WAIT: Duration = Duration::from_millis(20);
 /// How much of what is there already is taken in before anything is decided: what comes without an end can't put decisions off for ever.
 const AT_A_TURN: usize = 256;
 
+/// How long events wait, so that what they tell of goes on first.
+const LATER: Duration = Duration::from_millis(50);
+
 /// How often in a row.
 const DISCOVERY_TRIES: u32 = 5;
 
@@ -213,6 +216,7 @@ impl Run {
         let record = self.recorder.record(note, Timestamp::now());
         let client = self.client.clone();
         self.requests.push(Box::pin(async move {
+            tokio::time::sleep(LATER).await;
             // An event that can't be written is no reason to do anything else differently.
             if let Err(error) = write(client, record).await {
                 tracing::debug!(%error, "an event isn't recorded");

@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use k8s_openapi::jiff::Timestamp;
@@ -26,6 +26,8 @@ use super::{hooks, message, security, status, stop, written};
 
 /// When the cluster is asked again after it hasn't answered.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long a status that says only that the pod begins isn't worth a write: most pods run by then.
+const BEGINNING: Duration = Duration::from_millis(200);
 /// How long the rest of a container's output is waited for.
 const REST: Duration = Duration::from_secs(2);
 
@@ -84,8 +86,9 @@ pub(crate) async fn run(
         gone: false,
         deleting: false,
     };
+    let begun = Instant::now();
     if let Some(refusal) = actor.state.refusal.clone() {
-        actor.tell(Notice::warning(refusal.reason, refusal.message));
+        actor.tell(&Notice::warning(refusal.reason, refusal.message));
     }
     loop {
         let (effects, wake) = actor.state.decide(&actor.pod, Timestamp::now());
@@ -96,14 +99,17 @@ pub(crate) async fn run(
         if tokens.is_some_and(|tokens| tokens.are_due(Timestamp::now())) {
             actor.refresh_volumes();
         }
-        let late = !actor.gone && actor.write_status().await.is_err();
+        let beginning = BEGINNING.saturating_sub(begun.elapsed());
+        let quiet = !beginning.is_zero() && actor.says_nothing_yet();
+        let late = !actor.gone && !quiet && actor.write_status().await.is_err();
         if actor.gone && actor.is_over() {
             return;
         }
         let renewal = actor.sandbox.as_ref().and_then(|it| it.tokens.next());
         let wake = wake.into_iter().chain(renewal).min();
         let wake = wake.map(|at| until(at, Timestamp::now()));
-        let next = wake.into_iter().chain(late.then_some(AGAIN)).min();
+        let wake = wake.into_iter().chain(quiet.then_some(beginning));
+        let next = wake.chain(late.then_some(AGAIN)).min();
         tokio::select! {
             update = updates.recv() => match update {
                 Some(Update::Changed(pod)) => actor.changed(*pod),
@@ -163,12 +169,8 @@ impl Actor {
         }
     }
 
-    fn tell(&mut self, notice: Notice) {
-        let (context, pod) = (self.context.clone(), self.pod.clone());
-        self.tasks.spawn(async move {
-            context.tell(&pod, notice).await;
-            Done::Nothing
-        });
+    fn tell(&self, notice: &Notice) {
+        self.context.tell(&self.pod, notice);
     }
 
     fn happened(&mut self, event: Event) {
@@ -180,7 +182,7 @@ impl Actor {
     fn carry_out(&mut self, effect: Effect) {
         let (context, pod) = (self.context.clone(), self.pod.clone());
         match effect {
-            Effect::Tell(notice) => self.tell(notice),
+            Effect::Tell(notice) => self.tell(&notice),
             Effect::Prepare => {
                 self.tasks
                     .spawn(async move { Done::Prepared(sandbox::prepare(&context, &pod).await) });
@@ -349,9 +351,7 @@ impl Actor {
         let Some(sandbox) = sandbox else { return };
         self.tasks.spawn(async move {
             if let Err(message) = sandbox::refresh(&context, &pod, &sandbox).await {
-                context
-                    .tell(&pod, Notice::warning("FailedMount", message))
-                    .await;
+                context.tell(&pod, &Notice::warning("FailedMount", message));
             }
             Done::Nothing
         });
@@ -360,6 +360,18 @@ impl Actor {
     fn status(&self) -> PodStatus {
         let node = self.context.networks.node_address().to_string();
         status::status(&self.pod, &self.state, &node, Timestamp::now())
+    }
+
+    /// Whether nobody has been told anything of the pod, and there is nothing to tell but that it begins.
+    fn says_nothing_yet(&self) -> bool {
+        let told = self
+            .pod
+            .status
+            .as_ref()
+            .and_then(|it| it.start_time.as_ref());
+        let is_new = told.is_none() && self.written.is_none();
+        let stays = self.pod.metadata.deletion_timestamp.is_none();
+        is_new && stays && status::only_begins(&self.status())
     }
 
     async fn write_status(&mut self) -> Result<(), kube::Error> {

@@ -105,12 +105,10 @@ pub(crate) async fn begin(
         limits: described.limits,
         ..Container::new(id.clone())
     };
-    context
-        .tell(
-            pod,
-            Notice::normal("Created", format!("Created container: {}", spec.name)).of(&spec.name),
-        )
-        .await;
+    context.tell(
+        pod,
+        &Notice::normal("Created", format!("Created container: {}", spec.name)).of(&spec.name),
+    );
     let running = match context.runtime.run(container).await {
         Ok(running) => running,
         Err(error) => {
@@ -133,12 +131,10 @@ pub(crate) async fn begin(
         environment: Arc::new(described.process),
         stop_signal: describe::stop_signal(&image),
     };
-    context
-        .tell(
-            pod,
-            Notice::normal("Started", format!("Started container {}", spec.name)).of(&spec.name),
-        )
-        .await;
+    context.tell(
+        pod,
+        &Notice::normal("Started", format!("Started container {}", spec.name)).of(&spec.name),
+    );
     let hook = spec
         .lifecycle
         .as_ref()
@@ -146,12 +142,10 @@ pub(crate) async fn begin(
     if let Some(hook) = hook
         && let Err(message) = hooks::run(context, pod, spec, &live, hook).await
     {
-        context
-            .tell(
-                pod,
-                Notice::warning("FailedPostStartHook", message).of(&spec.name),
-            )
-            .await;
+        context.tell(
+            pod,
+            &Notice::warning("FailedPostStartHook", message).of(&spec.name),
+        );
         if let Err(error) = live.running.signal(libc::SIGKILL).await {
             tracing::debug!("it ended by itself: {error}");
         }
@@ -225,9 +219,7 @@ async fn image(context: &Context, pod: &Pod, spec: &Spec) -> Result<Image, Failu
         && let Some(image) = context.images.find(reference).await.map_err(failed)?
     {
         let message = format!("Container image {reference:?} already present on machine");
-        context
-            .tell(pod, Notice::normal("Pulled", message).of(&spec.name))
-            .await;
+        context.tell(pod, &Notice::normal("Pulled", message).of(&spec.name));
         return Ok(image);
     }
     if policy == "Never" {
@@ -239,20 +231,16 @@ async fn image(context: &Context, pod: &Pod, spec: &Spec) -> Result<Image, Failu
             ended: false,
         });
     }
-    context
-        .tell(
-            pod,
-            Notice::normal("Pulling", format!("Pulling image {reference:?}")).of(&spec.name),
-        )
-        .await;
+    context.tell(
+        pod,
+        &Notice::normal("Pulling", format!("Pulling image {reference:?}")).of(&spec.name),
+    );
     let image = context.images.pull(reference).await.map_err(|error| {
         let message = format!("Failed to pull image {reference:?}: {}", error.message);
         failed(ImageError { message, ..error })
     })?;
     let message = format!("Successfully pulled image {reference:?}");
-    context
-        .tell(pod, Notice::normal("Pulled", message).of(&spec.name))
-        .await;
+    context.tell(pod, &Notice::normal("Pulled", message).of(&spec.name));
     Ok(image)
 }
 

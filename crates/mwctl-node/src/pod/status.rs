@@ -57,6 +57,18 @@ pub(crate) fn status(pod: &Pod, state: &State, node_address: &str, now: Timestam
     }
 }
 
+/// Whether a status says nothing but that all containers are about to begin.
+pub(crate) fn only_begins(status: &PodStatus) -> bool {
+    let containers = [&status.init_container_statuses, &status.container_statuses];
+    let mut containers = containers.into_iter().flatten().flatten();
+    let begins = |container: &ContainerStatus| {
+        let waiting = container.state.as_ref().and_then(|it| it.waiting.as_ref());
+        let reason = waiting.and_then(|it| it.reason.as_deref());
+        matches!(reason, Some("ContainerCreating" | "PodInitializing"))
+    };
+    status.phase.as_deref() == Some("Pending") && status.reason.is_none() && containers.all(begins)
+}
+
 fn phase(pod: &Pod, state: &State) -> &'static str {
     if state.refusal.is_some() || state.init_failed(pod) {
         return "Failed";

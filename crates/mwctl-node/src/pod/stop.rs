@@ -31,7 +31,7 @@ pub(crate) async fn stop(
         let hook = timeout_at(deadline, hooks::run(context, pod, container, live, hook));
         if let Ok(Err(message)) = hook.await {
             let notice = Notice::warning("FailedPreStopHook", message).of(&container.name);
-            context.tell(pod, notice).await;
+            context.tell(pod, &notice);
         }
     }
     if !grace.is_zero() {

@@ -45,7 +45,7 @@ async fn an_image_that_is_not_there_is_waited_for() {
             waits(pod).as_deref() == Some("ErrImagePull")
         })
         .await;
-    assert!(stage.reasons("none").await.contains(&"Failed".to_owned()));
+    stage.reasons("none", &["Failed"]).await;
     stage.delete("none", 30).await;
     stage.gone("none").await;
 }

@@ -1,11 +1,12 @@
 //! A cluster with one node of this machine.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod};
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::api::{DeleteParams, PostParams};
 use kube::runtime::wait::{Condition, await_condition};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
@@ -171,16 +172,17 @@ impl Stage {
         }
     }
 
-    /// The reasons of a pod's events, sorted.
-    pub(crate) async fn reasons(&self, name: &str) -> Vec<String> {
+    /// Waits until there are events of a pod with all of these reasons, and gives the reasons of all that are there, sorted.
+    pub(crate) async fn reasons(&self, name: &str, awaited: &[&str]) -> BTreeSet<String> {
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
-        let events = events.list(&ListParams::default()).await.unwrap().items;
-        let of_pod = events
-            .into_iter()
-            .filter(|event| event.involved_object.name.as_deref() == Some(name));
-        let mut reasons: Vec<_> = of_pod.filter_map(|event| event.reason).collect();
-        reasons.sort();
-        reasons.dedup();
+        let config = watcher::Config::default().fields(&format!("involvedObject.name={name}"));
+        let mut told = pin!(watcher(events, config).applied_objects());
+        let mut reasons = BTreeSet::new();
+        while !awaited.iter().all(|awaited| reasons.contains(*awaited)) {
+            let next = tokio::time::timeout(LONGEST, told.try_next()).await;
+            let event = next.unwrap_or_else(|_| panic!("there are only {reasons:?}"));
+            reasons.extend(event.unwrap().unwrap().reason);
+        }
         reasons
     }
 }

@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::pod::status::status;
+use crate::pod::status::{only_begins, status};
 
 /// A pod with its state, and a clock that the test moves.
 struct World {
@@ -132,8 +132,10 @@ fn a_job_runs_once_and_succeeds() {
     assert_eq!(world.phase(), "Pending");
     assert_eq!(world.prepared(), [start("a", 0), start("b", 0)]);
     assert_eq!(world.waiting("a"), "ContainerCreating");
+    assert!(only_begins(&world.status()));
     assert_eq!(world.started("a"), []);
     assert_eq!(world.phase(), "Pending");
+    assert!(!only_begins(&world.status()));
     assert_eq!(world.started("b"), []);
     assert_eq!(world.phase(), "Running");
     assert_eq!(world.ended("a", 0), []);
