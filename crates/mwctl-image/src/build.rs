@@ -23,6 +23,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use mwctl_container::Lack;
 use tokio_util::sync::CancellationToken;
 
 use self::local::Local;
@@ -179,6 +180,8 @@ pub enum StepError {
         how: String,
         /// The last lines that it wrote.
         last: Vec<String>,
+        /// That it had one user id alone.
+        one_id: Option<Lack>,
     },
     /// A program can't be started.
     #[error("the program can't be started: {0}")]
@@ -195,6 +198,21 @@ pub enum StepError {
 }
 
 impl StepError {
+    /// A program that may only have failed because it can't give files to anybody says so in the kernel's words.
+    fn hints(&self) -> Vec<String> {
+        const KERNELS: [&str; 2] = ["Invalid argument", "Operation not permitted"];
+        match self {
+            Self::Program {
+                last,
+                one_id: Some(lack),
+                ..
+            } if (last.iter()).any(|line| KERNELS.iter().any(|words| line.contains(words))) => {
+                vec![format!("{lack}; {}", lack.cure())]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }
@@ -213,6 +231,7 @@ impl BuildError {
             Self::NoBase(base) => vec![format!("mwctl image pull {base}")],
             Self::Host => vec!["name an image as the base, such as `debian:bookworm`".to_owned()],
             Self::Store(error) => error.hints(),
+            Self::Step { source, .. } => source.hints(),
             _ => Vec::new(),
         }
     }

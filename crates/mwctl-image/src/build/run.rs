@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use mwctl_container::{
-    Container, End, Identity, Join, Layer as Lower, Mount as Mounting, Options, Process, Root,
-    Running, Runtime, Source, Streams, Terminal, Upper, host,
+    Container, End, Identity, Join, Lack, Layer as Lower, Mount as Mounting, Options, Process,
+    Root, Running, Runtime, Source, Streams, Terminal, Upper, host,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::runtime::Handle;
@@ -313,6 +313,9 @@ impl Place<'_> {
         Ok(Err(StepError::Program {
             how,
             last: last.into(),
+            one_id: (runtime.lacks().iter())
+                .find(|lack| matches!(lack, Lack::Users { .. }))
+                .copied(),
         }))
     }
 

@@ -358,3 +358,23 @@ fn what_builds_remember_goes_when_all_is_to_go() {
     bench.make("FROM base\nCOPY a /a").unwrap();
     assert_eq!(bench.read("/a").as_deref(), Some("A"));
 }
+
+#[test]
+fn whoever_has_one_id_is_told_how_to_get_more_where_that_may_be_why() {
+    let failed = |line: &str, one_id| BuildError::Step {
+        stage: "only".to_owned(),
+        step: "RUN it".to_owned(),
+        line: None,
+        source: Box::new(StepError::Program {
+            how: "it ended with exit code 1".to_owned(),
+            last: vec![line.to_owned()],
+            one_id,
+        }),
+    };
+    let one = Some(Lack::Users { helpers: false });
+    let hints = failed("chown: /srv: Invalid argument", one).hints();
+    assert!(hints[0].contains("usermod --add-subuids"), "{hints:?}");
+    assert!(failed("it: not found", one).hints().is_empty());
+    let other = failed("chown: /srv: Invalid argument", None);
+    assert!(other.hints().is_empty());
+}
