@@ -10,6 +10,7 @@
 //! that, or [`foreign`], where another engine is to. Bringing an image onto a node is [`crate::delivery`]'s work.
 
 pub mod archive;
+mod assemble;
 pub mod base;
 mod builder;
 mod built;

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::assemble::chains;
 use super::base::Base;
-use super::builder::chains;
 use super::built::Built;
 use super::cache::Cache;
 use super::document::{BlobDescriptor, sorted};
