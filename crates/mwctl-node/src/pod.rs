@@ -20,6 +20,7 @@ mod message;
 mod owners;
 pub(crate) mod ports;
 mod probes;
+mod remembered;
 mod sandbox;
 pub(crate) mod security;
 pub(crate) mod sources;

@@ -21,7 +21,7 @@ use super::decide::{Effect, Event, Failure, Notice};
 use super::live::Live;
 use super::probes::until;
 use super::sandbox::{self, Sandbox};
-use super::state::{self, Finish, Refusal, Run, State};
+use super::state::{self, Finish, Refusal, State};
 use super::{hooks, message, security, status, stop, written};
 
 /// When the cluster is asked again after it hasn't answered.
@@ -58,6 +58,8 @@ struct Actor {
     pod: Arc<Pod>,
     state: State,
     sandbox: Option<Arc<Sandbox>>,
+    /// Whether what its volumes show has changed while they were made.
+    changed_meanwhile: bool,
     tasks: JoinSet<Done>,
     written: Option<PodStatus>,
     /// Whether it is no longer in the cluster.
@@ -81,6 +83,7 @@ pub(crate) async fn run(
         pod: Arc::new(pod),
         state,
         sandbox: None,
+        changed_meanwhile: false,
         tasks: JoinSet::new(),
         written: None,
         gone: false,
@@ -287,6 +290,9 @@ impl Actor {
             Done::Prepared(Ok(sandbox)) => {
                 let address = sandbox.address;
                 self.sandbox = Some(Arc::new(sandbox));
+                if std::mem::take(&mut self.changed_meanwhile) {
+                    self.refresh_volumes();
+                }
                 self.happened(Event::Prepared(Ok(address)));
             }
             Done::Prepared(Err(failure)) => self.happened(Event::Prepared(Err(failure))),
@@ -348,7 +354,10 @@ impl Actor {
     fn refresh_volumes(&mut self) {
         let (context, pod, sandbox) =
             (self.context.clone(), self.pod.clone(), self.sandbox.clone());
-        let Some(sandbox) = sandbox else { return };
+        let Some(sandbox) = sandbox else {
+            self.changed_meanwhile = true;
+            return;
+        };
         self.tasks.spawn(async move {
             if let Err(message) = sandbox::refresh(&context, &pod, &sandbox).await {
                 context.tell(&pod, &Notice::warning("FailedMount", message));
@@ -442,43 +451,5 @@ fn finish(
         message: None,
         started,
         finished,
-    }
-}
-
-impl State {
-    /// What an earlier run of the node has told of the pod, whose containers ended with it.
-    fn remember(&mut self, pod: &Pod) {
-        let Some(status) = &pod.status else { return };
-        if let Some(begun) = &status.start_time {
-            self.begun = begun.0;
-        }
-        for known in status
-            .init_container_statuses
-            .iter()
-            .chain(&status.container_statuses)
-            .flatten()
-        {
-            let Some(member) = self.containers.get_mut(&known.name) else {
-                continue;
-            };
-            let before = u32::try_from(known.restart_count).unwrap_or_default();
-            member.restarts = before + u32::from(known.container_id.is_some());
-            debug_assert_eq!(member.run, Run::Waiting);
-        }
-        for known in status.ephemeral_container_statuses.iter().flatten() {
-            let member = self.containers.get_mut(&known.name);
-            if let (Some(member), Some(id)) = (member, &known.container_id) {
-                // It is never started again.
-                member.run = Run::Ended(Finish {
-                    id: id.trim_start_matches(status::RUNTIME).to_owned(),
-                    code: 137,
-                    signal: None,
-                    reason: "ContainerStatusUnknown".to_owned(),
-                    message: Some("it ended with an earlier run of the node".to_owned()),
-                    started: self.begun,
-                    finished: Timestamp::now(),
-                });
-            }
-        }
     }
 }

@@ -104,6 +104,31 @@ async fn an_optional_config_map_is_shown_as_soon_as_it_is_there_and_no_longer() 
 }
 
 #[tokio::test]
+async fn what_two_pods_show_changes_under_the_one_that_stays() {
+    let stage = Stage::new().await;
+    config_map(&stage, json!({"file": "old"})).await;
+    let script = "touch /tmp/up; until grep -q new /m/file; do sleep 0.01; done; cat /m/file";
+    let mut container = shell("main", script);
+    container["volumeMounts"] = json!([{"name": "m", "mountPath": "/m"}]);
+    container["readinessProbe"] =
+        json!({"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1});
+    let spec = json!({"restartPolicy": "Never", "containers": [container],
+        "volumes": [{"name": "m", "configMap": {"name": "m"}}]});
+    for name in ["goes", "stays"] {
+        stage.create(name, spec.clone()).await;
+        stage.wait(name, |pod: Option<&_>| ready(pod)).await;
+    }
+    stage.delete("goes", 0).await;
+    stage.gone("goes").await;
+    let api: Api<ConfigMap> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let patch = Patch::Merge(json!({"data": {"file": "new"}}));
+    let patched = api.patch("m", &PatchParams::default(), &patch).await;
+    patched.unwrap();
+    let pod = stage.phase("stays", "Succeeded").await;
+    assert_eq!(stage.log(&pod).await, "new");
+}
+
+#[tokio::test]
 async fn a_pods_own_labels_change_under_the_container() {
     let stage = Stage::new().await;
     let script = "touch /tmp/up; until grep -q new /m/labels; do sleep 0.01; done; cat /m/labels";
