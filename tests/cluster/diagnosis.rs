@@ -65,22 +65,28 @@ fn soon(what: &str, lag: Duration, told: impl Fn() -> String) {
 
 /// `status` names all of these causes, and answers in time.
 fn status(cluster: &TestCluster, cases: &[&Case]) {
-    let start = Instant::now();
-    let status = cluster.run(&["status"]);
-    soon("status", start.elapsed(), || status.to_string());
-    assert_eq!(status.code, Some(1), "{status}");
-    let answer = status.json();
-    for case in cases {
+    let missing = || {
+        let start = Instant::now();
+        let status = cluster.run(&["status"]);
+        soon("status", start.elapsed(), || status.to_string());
+        assert_eq!(status.code, Some(1), "{status}");
+        let answer = status.json();
         let services = answer["services"].as_array().expect("services");
-        let service = services.iter().find(|it| it["service"] == case.service);
-        let cause = &service.expect("the service")["cause"];
-        assert!(
-            case.is_said_in(&cause.to_string()),
-            "{}: {cause}",
-            case.service
-        );
-        assert!(!cause["hint"].as_str().unwrap_or_default().is_empty());
-    }
+        let cause = |case: &Case| {
+            let service = services.iter().find(|it| it["service"] == case.service);
+            &service.expect("the service")["cause"]
+        };
+        let is_named = |case: &Case| {
+            let hint = cause(case)["hint"].as_str().unwrap_or_default();
+            case.is_said_in(&cause(case).to_string()) && !hint.is_empty()
+        };
+        let missing = cases.iter().filter(|case| !is_named(case));
+        let told = missing.map(|case| format!("{}: {}", case.service, cause(case)));
+        told.collect::<Vec<_>>()
+    };
+    // Whatever crashes runs for a moment whenever it is started again, and has no cause then.
+    let found = std::iter::repeat_with(missing).take(3).find(Vec::is_empty);
+    assert!(found.is_some(), "{:?}", missing());
 }
 
 /// A case that has a stack to itself: `up` and `status` name it soon.

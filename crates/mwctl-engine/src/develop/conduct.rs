@@ -97,13 +97,14 @@ struct Running {
 ///
 /// Cancel safety: dropping it leaves the services in their develop form, and running.
 pub async fn conduct(plan: Plan<'_>, mut workspace: Workspace) -> Result<(), Conduct> {
+    // First of all: what is saved while the rest is prepared is a change, too.
+    let mut documents = DocumentWatch::new(&workspace.root, document_names(&workspace))?;
     let prepared = prepare(plan.cluster, plan.workshop, wanted(&plan, &workspace)).await?;
     // sessions --a service needs a new image--> here
     let (rebuild_tx, mut rebuild_rx) = mpsc::unbounded_channel();
     // sessions --a service's tree has arrived, or its pod can't start--> here
     let (arrived_tx, mut arrived_rx) = mpsc::unbounded_channel();
     let mut running = start(&plan, &workspace, &rebuild_tx, &arrived_tx)?;
-    let mut documents = DocumentWatch::new(&workspace.root, document_names(&workspace))?;
     // companions --a service's pod is ready, or can't become so--> here
     let (ready_tx, mut ready_rx) = mpsc::unbounded_channel();
     let mut settled = Settled::default();

@@ -19,6 +19,8 @@ pub struct DocumentWatch {
     _watcher: RecommendedWatcher,
     // notify's thread --a file was saved--> next()
     saved_rx: mpsc::UnboundedReceiver<()>,
+    /// Whether a save hasn't been told yet.
+    saved: bool,
 }
 
 impl DocumentWatch {
@@ -47,17 +49,20 @@ impl DocumentWatch {
         Ok(Self {
             _watcher: watcher,
             saved_rx,
+            saved: false,
         })
     }
 
     /// Waits until one of the files was saved.
     ///
-    /// Cancel safety: a save is at most reported once more.
+    /// Cancel safety: a save that wasn't reported is reported the next time.
     pub async fn next(&mut self) {
-        if self.saved_rx.recv().await.is_none() {
+        if !self.saved && self.saved_rx.recv().await.is_none() {
             std::future::pending::<()>().await;
         }
+        self.saved = true;
         while let Ok(Some(())) = tokio::time::timeout(SETTLING, self.saved_rx.recv()).await {}
+        self.saved = false;
     }
 }
 
@@ -68,5 +73,26 @@ fn is_save(kind: EventKind) -> bool {
         | EventKind::Remove(_) => true,
         EventKind::Modify(ModifyKind::Data(_)) => !cfg!(target_os = "linux"),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_save_that_was_waited_for_and_given_up_is_told_the_next_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = BTreeSet::from(["mwctl.yaml".into()]);
+        let mut watch = DocumentWatch::new(folder.path(), names).unwrap();
+        std::fs::write(folder.path().join("mwctl.yaml"), "kind: Service").unwrap();
+        while !watch.saved {
+            assert!(watch.next().now_or_never().is_none(), "it has settled");
+            tokio::task::yield_now().await;
+        }
+        let told = tokio::time::timeout(Duration::from_secs(30), watch.next());
+        told.await.unwrap();
     }
 }
