@@ -23,6 +23,8 @@ const NAMESPACE: &str = "bench-node";
 /// One after the other, after some that don't count.
 const ROUNDS: usize = 20;
 const WARM: usize = 2;
+/// How long a node rests before it is measured: what a round leaves to be tidied up isn't part of the next one.
+const REST: Duration = Duration::from_secs(1);
 /// So many at once, so often.
 const TWENTY: usize = 20;
 const TIMES: usize = 5;
@@ -126,6 +128,7 @@ impl Pods {
 
     /// A Deployment created → all its pods run, as a client sees it. They are gone when this is back.
     async fn round(&self, name: &str, count: usize) -> Duration {
+        tokio::time::sleep(REST).await;
         let mut events = pin!(self.watch(name).await);
         let start = Instant::now();
         self.deploy(name, count).await;
