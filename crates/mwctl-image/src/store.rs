@@ -34,7 +34,7 @@ mod steps;
 mod work;
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 pub use collect::Collected;
@@ -240,11 +240,16 @@ impl Store {
 
     /// Writes a small file, whole or not at all.
     fn write(&self, below: impl AsRef<Path>, bytes: &[u8]) -> Result<(), StoreError> {
-        let work = self.work()?;
-        let new = work.path().join("file");
+        let new = self.file()?;
+        let failed = |source| StoreError::Io {
+            path: new.path().to_owned(),
+            source,
+        };
+        let mut file = new.file();
+        file.set_len(0).map_err(failed)?;
+        file.write_all(bytes).map_err(failed)?;
         let path = self.path(below);
-        fs::write(&new, bytes).map_err(StoreError::io(&new))?;
-        fs::rename(&new, &path).map_err(StoreError::io(&path))
+        fs::rename(new.path(), &path).map_err(StoreError::io(&path))
     }
 
     /// Holds off the collection of what nothing refers to, as long as it lives.

@@ -77,6 +77,11 @@ impl Lock {
         &self.file
     }
 
+    /// Where it was locked.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Takes the file away with its lock.
     pub(super) fn remove(self) {
         // Whoever finds it there finds it free: nothing depends on its going.

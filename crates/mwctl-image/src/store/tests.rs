@@ -419,6 +419,8 @@ fn what_a_killed_process_left_is_no_obstacle_and_goes() {
     }
     fs::create_dir_all(root.join("work/123-0/layer")).unwrap();
     fs::write(root.join("pins/123-0"), "{").unwrap();
+    // A small file that was being written, which is its own lock.
+    fs::write(root.join("work/124-0.lock"), "half of i").unwrap();
     let way = root.join("layers").join(Owners::of_process().folder());
     // Killed between the note and the layer.
     fs::write(way.join("0123.json"), "{}").unwrap();

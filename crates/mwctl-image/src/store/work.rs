@@ -61,6 +61,16 @@ impl Store {
         }
     }
 
+    /// Makes a file to write to, which is its own lock and needs no place: it is for what is written at once and then gets another name.
+    pub(super) fn file(&self) -> Result<Lock, StoreError> {
+        loop {
+            let name = format!("{}.lock", unique());
+            if let Some(lock) = Lock::attempt(&self.path("work").join(name))? {
+                return Ok(lock);
+            }
+        }
+    }
+
     /// Takes away what killed processes left. What can't be removed stays for another time.
     pub(super) fn sweep(&self) -> Result<(), StoreError> {
         let folder = self.path("work");
