@@ -57,7 +57,7 @@ impl Object {
         if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("resourceVersion".to_owned(), revision.to_string().into());
         }
-        let json = Bytes::from(value.to_string());
+        let json = written(&value);
         Self {
             value: value.into(),
             json,
@@ -84,7 +84,7 @@ impl Object {
     pub(super) fn stored(json: Vec<u8>, revision: u64) -> Result<Self, serde_json::Error> {
         Ok(Self {
             value: OnceLock::from(serde_json::from_slice::<Value>(&json)?),
-            json: json.into(),
+            json: json.into_boxed_slice().into(),
             revision,
         })
     }
@@ -95,7 +95,7 @@ impl Object {
         let revision = version
             .and_then(Value::as_str)
             .and_then(|version| version.parse().ok());
-        let json = Bytes::from(value.to_string());
+        let json = written(&value);
         Self {
             value: value.into(),
             json,
@@ -174,6 +174,11 @@ pub(crate) fn same_but(but: &str, mine: &Map<String, Value>, other: &Map<String,
     count(mine) == count(other)
         && (mine.iter().filter(|(name, _)| *name != but))
             .all(|(name, value)| other.get(name) == Some(value))
+}
+
+/// The JSON in as much memory as it takes: what grows while it is written has up to twice that, and much of it is kept for long.
+fn written(value: &Value) -> Bytes {
+    Bytes::from(value.to_string().into_bytes().into_boxed_slice())
 }
 
 #[cfg(test)]
