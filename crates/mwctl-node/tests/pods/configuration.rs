@@ -19,6 +19,15 @@ async fn config_map(stage: &Stage, data: Value) {
     .unwrap();
 }
 
+/// A container that mounts the volume `m` at `/m`, and is ready once its script says so.
+fn shows(script: &str) -> Value {
+    let mut container = shell("main", script);
+    container["volumeMounts"] = json!([{"name": "m", "mountPath": "/m"}]);
+    container["readinessProbe"] =
+        json!({"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1});
+    container
+}
+
 #[tokio::test]
 async fn variables_come_from_everywhere() {
     let stage = Stage::new().await;
@@ -61,10 +70,7 @@ async fn a_mounted_config_map_changes_under_the_container() {
     let stage = Stage::new().await;
     config_map(&stage, json!({"file": "old"})).await;
     let script = "cat /m/file; echo; touch /tmp/up; until grep -q new /m/file; do sleep 0.01; done; cat /m/file; ls /m; echo x > /m/file";
-    let mut container = shell("main", script);
-    container["volumeMounts"] = json!([{"name": "m", "mountPath": "/m"}]);
-    container["readinessProbe"] =
-        json!({"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1});
+    let container = shows(script);
     let spec = json!({"restartPolicy": "Never", "containers": [container],
         "volumes": [{"name": "m", "configMap": {"name": "m"}}]});
     stage.create("mounted", spec).await;
@@ -87,10 +93,7 @@ async fn an_optional_config_map_is_shown_as_soon_as_it_is_there_and_no_longer() 
     let stage = Stage::new().await;
     let script = "until test -e /m/file; do sleep 0.01; done; cat /m/file; echo; touch /tmp/up; \
         while test -e /m/file; do sleep 0.01; done; echo gone";
-    let mut container = shell("main", script);
-    container["volumeMounts"] = json!([{"name": "m", "mountPath": "/m"}]);
-    container["readinessProbe"] =
-        json!({"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1});
+    let container = shows(script);
     let spec = json!({"restartPolicy": "Never", "containers": [container],
         "volumes": [{"name": "m", "configMap": {"name": "m", "optional": true}}]});
     stage.create("optional", spec).await;
@@ -108,10 +111,7 @@ async fn what_two_pods_show_changes_under_the_one_that_stays() {
     let stage = Stage::new().await;
     config_map(&stage, json!({"file": "old"})).await;
     let script = "touch /tmp/up; until grep -q new /m/file; do sleep 0.01; done; cat /m/file";
-    let mut container = shell("main", script);
-    container["volumeMounts"] = json!([{"name": "m", "mountPath": "/m"}]);
-    container["readinessProbe"] =
-        json!({"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1});
+    let container = shows(script);
     let spec = json!({"restartPolicy": "Never", "containers": [container],
         "volumes": [{"name": "m", "configMap": {"name": "m"}}]});
     for name in ["goes", "stays"] {
@@ -132,10 +132,7 @@ async fn what_two_pods_show_changes_under_the_one_that_stays() {
 async fn a_pods_own_labels_change_under_the_container() {
     let stage = Stage::new().await;
     let script = "touch /tmp/up; until grep -q new /m/labels; do sleep 0.01; done; cat /m/labels";
-    let mut container = shell("main", script);
-    container["volumeMounts"] = json!([{"name": "m", "mountPath": "/m"}]);
-    container["readinessProbe"] =
-        json!({"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1});
+    let container = shows(script);
     let labels = json!({"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}});
     let spec = json!({"restartPolicy": "Never", "containers": [container],
         "volumes": [{"name": "m", "downwardAPI": {"items": [labels]}}]});
