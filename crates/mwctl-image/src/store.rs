@@ -34,7 +34,7 @@ mod steps;
 mod work;
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 pub use collect::Collected;
@@ -241,13 +241,7 @@ impl Store {
     /// Writes a small file, whole or not at all.
     fn write(&self, below: impl AsRef<Path>, bytes: &[u8]) -> Result<(), StoreError> {
         let new = self.file()?;
-        let failed = |source| StoreError::Io {
-            path: new.path().to_owned(),
-            source,
-        };
-        let mut file = new.file();
-        file.set_len(0).map_err(failed)?;
-        file.write_all(bytes).map_err(failed)?;
+        new.fill(bytes)?;
         let path = self.path(below);
         fs::rename(new.path(), &path).map_err(StoreError::io(&path))
     }

@@ -1,7 +1,7 @@
 //! Locks of the kernel: they end with the process that holds them, however it ends.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -72,9 +72,11 @@ impl Lock {
         Ok(current.then_some(Self { file, path }))
     }
 
-    /// The locked file.
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    /// Replaces what is in the locked file.
+    pub(super) fn fill(&self, bytes: &[u8]) -> Result<(), StoreError> {
+        let mut file = &self.file;
+        let filled = file.set_len(0).and_then(|()| file.write_all(bytes));
+        filled.map_err(StoreError::io(&self.path))
     }
 
     /// Where it was locked.

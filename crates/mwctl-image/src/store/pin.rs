@@ -1,7 +1,7 @@
 //! Pins: layers that a living process uses stay, also when their image is removed.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -41,9 +41,7 @@ impl Store {
             let Some(lock) = Lock::attempt(&path)? else {
                 continue;
             };
-            let mut file = lock.file();
-            let written = file.set_len(0).and_then(|()| file.write_all(&bytes));
-            written.map_err(StoreError::io(path))?;
+            lock.fill(&bytes)?;
             return Ok(Pin { lock: Some(lock) });
         }
     }

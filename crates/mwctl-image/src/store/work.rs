@@ -46,25 +46,20 @@ pub(super) fn unique() -> String {
 impl Store {
     /// Makes a place to work in.
     pub(crate) fn work(&self) -> Result<Work, StoreError> {
-        loop {
-            let name = unique();
-            // Processes of several namespaces may have the same number: the lock decides.
-            let Some(lock) = Lock::attempt(&self.path("work").join(format!("{name}.lock")))? else {
-                continue;
-            };
-            let folder = self.path("work").join(name);
-            // A place of the same name may be left from a process that was killed.
-            tree::remove(&folder).map_err(StoreError::io(&folder))?;
-            fs::create_dir(&folder).map_err(StoreError::io(&folder))?;
-            let lock = Some(lock);
-            return Ok(Work { folder, lock });
-        }
+        let lock = self.file()?;
+        let folder = lock.path().with_extension("");
+        // A place of the same name may be left from a process that was killed.
+        tree::remove(&folder).map_err(StoreError::io(&folder))?;
+        fs::create_dir(&folder).map_err(StoreError::io(&folder))?;
+        let lock = Some(lock);
+        Ok(Work { folder, lock })
     }
 
-    /// Makes a file to write to, which is its own lock and needs no place: it is for what is written at once and then gets another name.
+    /// Makes a file that is its own lock. It is that of a place, or what is written at once and then gets another name.
     pub(super) fn file(&self) -> Result<Lock, StoreError> {
         loop {
             let name = format!("{}.lock", unique());
+            // Processes of several namespaces may have the same number: the lock decides.
             if let Some(lock) = Lock::attempt(&self.path("work").join(name))? {
                 return Ok(lock);
             }
