@@ -38,29 +38,29 @@ pub async fn last_lines(cluster: &Cluster, pod: &ObservedPod) -> Vec<String> {
     };
     let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     // A node that hasn't filed the run that ended yet has it as the current one, and one that is about to has none for a moment.
-    let mut is_filing = false;
-    for (attempt, previous) in [previous, false, previous, false].into_iter().enumerate() {
-        if attempt == 2 && !is_filing {
+    for is_last in [false, true] {
+        let mut is_filing = false;
+        for previous in [previous, false] {
+            let parameters = LogParams {
+                container: Some(container.name.clone()),
+                previous,
+                tail_lines: Some(EXPLANATION),
+                ..LogParams::default()
+            };
+            let what = || "read the log".to_owned();
+            let Ok(text) = request(what, api.logs(&pod.name, &parameters)).await else {
+                continue;
+            };
+            if is_excuse(&text) {
+                is_filing = true;
+            } else if !text.is_empty() {
+                return text.lines().map(str::to_owned).collect();
+            }
+        }
+        if is_last || !is_filing {
             break;
         }
-        if attempt == 2 {
-            sleep(FILED).await;
-        }
-        let parameters = LogParams {
-            container: Some(container.name.clone()),
-            previous,
-            tail_lines: Some(EXPLANATION),
-            ..LogParams::default()
-        };
-        let what = || "read the log".to_owned();
-        let Ok(text) = request(what, api.logs(&pod.name, &parameters)).await else {
-            continue;
-        };
-        if is_excuse(&text) {
-            is_filing = true;
-        } else if !text.is_empty() {
-            return text.lines().map(str::to_owned).collect();
-        }
+        sleep(FILED).await;
     }
     Vec::new()
 }
