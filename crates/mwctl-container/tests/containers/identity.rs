@@ -59,9 +59,9 @@ fn only_root_may_write_to_the_root_and_to_a_working_directory_that_was_not_there
             let folder = tempfile::tempdir().unwrap();
             let written = Upper::Directory(Source::Path(folder.path().to_owned()));
             for upper in [Upper::Memory, written] {
-                let mut container = stage.shell("stat -c %a / /work /work/here .");
+                let mut container = stage.shell("stat -c %a / /made /made/here .");
                 container.root.upper = upper;
-                "/work/here".clone_into(&mut container.process.as_mut().unwrap().directory);
+                "/made/here".clone_into(&mut container.process.as_mut().unwrap().directory);
                 let outcome = stage.outcome(container).await;
                 assert_eq!(outcome, exited("755\n755\n755\n755\n", 0));
             }

@@ -172,6 +172,7 @@ mod tests {
         );
         fs::remove_dir_all(folder).unwrap();
     }
+
     #[test]
     fn places_are_where_the_links_of_the_layers_lead() {
         let folder = std::env::temp_dir().join(format!("mwctl-places-{}", std::process::id()));

@@ -29,13 +29,8 @@ pub(crate) fn enter(container: &Container, files: &[OwnedFd]) -> Outcome<()> {
     }
     let upper = data.join("upper");
     make(&upper)?;
-    let names = root
-        .layers
-        .iter()
-        .map(|layer| scratch::component(&layer.name));
-    let mut lower: Vec<String> = names
-        .map(|name| name.map(str::to_owned))
-        .collect::<Outcome<_>>()?;
+    let names = (root.layers.iter()).map(|layer| Ok(scratch::component(&layer.name)?.to_owned()));
+    let mut lower: Vec<String> = names.collect::<Outcome<_>>()?;
     if let Upper::Directory(_) = &root.upper {
         // On a disk the places of its mounts would cost more, at the beginning and at the end, than all the rest of a container.
         let places = own.join("places");
