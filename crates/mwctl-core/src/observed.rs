@@ -15,7 +15,9 @@ use serde_json::Value;
 
 pub use self::cause::{Cause, diagnose, waits_for};
 pub use self::isolation::enforces_policies;
-pub use self::pod::{ContainerState, ObservedContainer, ObservedPod, Termination, Warning};
+pub use self::pod::{
+    ContainerState, ObservedContainer, ObservedPod, SETTLING, Termination, Warning,
+};
 
 use crate::manifest::{FORM, Form, NAME, ObjectId};
 use crate::name::ServiceName;
@@ -71,11 +73,13 @@ impl Observed {
             .filter(|pod| pod.service.as_ref().map(ServiceName::as_str) == service)
             .filter(|pod| pod.form != Form::Test && !pod.terminating)
             .peekable();
+        let unready = pods.clone().any(|pod| pod.is_running() && !pod.ready);
         let running = pods.peek().is_some() && pods.all(ObservedPod::is_running);
         match rollout(&id.kind, workload) {
-            Rollout::Done => Progress::Ready,
-            Rollout::Current if running => Progress::Started,
-            Rollout::Current | Rollout::Stale => Progress::Starting,
+            // What failed and runs again is ready for the cluster; whether it goes on isn't known yet.
+            Rollout::Done if !unready => Progress::Ready,
+            Rollout::Done | Rollout::Current if running => Progress::Started,
+            Rollout::Done | Rollout::Current | Rollout::Stale => Progress::Starting,
         }
     }
 

@@ -1,12 +1,19 @@
 //! Pods and warnings, reduced to what a decision or a person needs.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::{
     ContainerState as KubeState, ContainerStateTerminated, ContainerStatus, Event, Pod,
 };
+use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
 use crate::manifest::{FORM, Form, NAME};
 use crate::name::ServiceName;
+
+/// How long a process that nothing checks must go on before it is taken for ready: one that can't run has ended by then,
+/// and the node, which looks once a second, has noticed.
+pub const SETTLING: Duration = Duration::from_secs(3);
 
 /// A pod.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -134,6 +141,22 @@ impl ObservedPod {
         }
     }
 
+    /// What a Pod object says at the moment `now`: a container that failed, runs again, and that nothing checks is ready for the
+    /// cluster as soon as it runs; here it is only once it has gone on for [`SETTLING`].
+    pub fn at(pod: &Pod, now: Timestamp) -> Self {
+        let mut this = Self::of(pod);
+        let statuses = pod.status.iter();
+        let statuses = statuses.flat_map(|status| status.container_statuses.iter().flatten());
+        for status in statuses.filter(|status| runs_again(pod, status, now)) {
+            let mut containers = this.containers.iter_mut();
+            if let Some(known) = containers.find(|it| !it.init && it.name == status.name) {
+                known.ready = false;
+                this.ready = false;
+            }
+        }
+        this
+    }
+
     /// Takes over what the node has reported of containers that wait without a reason: their status follows up to
     /// seconds after the event.
     pub fn hear(&mut self, warnings: &[Warning]) {
@@ -182,6 +205,25 @@ impl Warning {
             count: u32::try_from(series.or(event.count).unwrap_or(1)).unwrap_or(1),
         })
     }
+}
+
+/// Whether an unchecked container that failed was started again less than [`SETTLING`] ago. Where the cluster's clock goes
+/// differently, nothing is known of that, and the cluster is believed.
+fn runs_again(pod: &Pod, status: &ContainerStatus, now: Timestamp) -> bool {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let checked = containers
+        .filter(|container| container.name == status.name)
+        .any(|it| it.readiness_probe.is_some() || it.startup_probe.is_some());
+    let last = status.last_state.as_ref();
+    let last = last.and_then(|state| state.terminated.as_ref());
+    let failed = last.is_some_and(|end| end.exit_code != 0);
+    let running = status.state.as_ref().and_then(|it| it.running.as_ref());
+    let started = running.and_then(|it| it.started_at.as_ref());
+    let young = started.is_some_and(|at| {
+        let age = now.duration_since(at.0);
+        !age.is_negative() && age.unsigned_abs() < SETTLING
+    });
+    !checked && failed && young
 }
 
 /// What an event says that a status will say.

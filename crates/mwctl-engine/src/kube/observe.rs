@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use futures::future::{join_all, try_join_all};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Node, Pod};
+use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::ListParams;
 use mwctl_core::delivery::HOSTING;
@@ -160,15 +161,28 @@ pub async fn pods(cluster: &Cluster, selector: &str) -> Result<Vec<ObservedPod>,
     let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let parameters = ListParams::default().labels(selector);
     let found = request(|| "list pods".to_owned(), api.list(&parameters)).await?;
-    Ok(found.items.iter().map(ObservedPod::of).collect())
+    let now = Timestamp::now();
+    let pods = found.items.iter().map(|pod| ObservedPod::at(pod, now));
+    Ok(pods.collect())
 }
 
-/// The warnings that the cluster has reported in the namespace.
+/// The warnings that the cluster has reported in the namespace, the last one last.
 pub async fn warnings(cluster: &Cluster) -> Result<Vec<Warning>, Request> {
     let api: Api<Event> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let parameters = ListParams::default().fields("type=Warning");
-    let found = request(|| "list events".to_owned(), api.list(&parameters)).await?;
+    let mut found = request(|| "list events".to_owned(), api.list(&parameters)).await?;
+    found.items.sort_by_key(last_time);
     Ok(found.items.iter().filter_map(Warning::of).collect())
+}
+
+/// When what an event tells happened last.
+fn last_time(event: &Event) -> Option<Timestamp> {
+    let series = event.series.as_ref();
+    let series = series.and_then(|series| Some(series.last_observed_time.as_ref()?.0));
+    let last = event.last_timestamp.as_ref().map(|time| time.0);
+    series
+        .max(last)
+        .or_else(|| event.event_time.as_ref().map(|time| time.0))
 }
 
 /// An object as it is; `None` where there is none.

@@ -13,7 +13,8 @@ use kube::runtime::{WatchStreamExt, watcher};
 use mwctl_core::manifest::{Form, ObjectId};
 use mwctl_core::model::{Condition, Service, Stack};
 use mwctl_core::observed::{
-    Cause, Observed, ObservedContainer, ObservedPod, Progress, Warning, diagnose, has_failed,
+    Cause, Observed, ObservedContainer, ObservedPod, Progress, SETTLING, Warning, diagnose,
+    has_failed,
 };
 
 use tokio::time::{Instant, sleep_until};
@@ -28,10 +29,6 @@ const FAILED_CHECKS: u32 = 3;
 /// How often a container may have been started again before a wait gives up on it: once can be a
 /// dependency that wasn't there yet.
 const PATIENCE: u32 = 2;
-
-/// How long a process that nothing checks must go on before it is taken for ready: one that can't run has ended by then,
-/// and the node, which looks once a second, has noticed.
-const SETTLING: Duration = Duration::from_secs(3);
 
 /// After how long a trouble that may be that of earlier pods is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);

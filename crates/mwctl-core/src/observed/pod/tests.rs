@@ -3,6 +3,8 @@
 use k8s_openapi::api::core::v1::{Event, Pod};
 
 use super::*;
+use crate::manifest::ObjectId;
+use crate::observed::{Observed, Progress};
 
 /// What a Kubernetes v1.34 says of a pod in its develop form whose image isn't on the node.
 const POD: &str = include_str!("recorded/pod.json");
@@ -73,4 +75,58 @@ fn what_an_event_says_of_a_waiting_container_is_known_before_its_status_says_it(
     let lost = "secret \"s\" not found";
     is(heard(&format!("Error: {lost}"), "x"), configuration, lost);
     is(heard("Error: ImagePullBackOff", "x"), "PodInitializing", "");
+}
+
+/// A container that failed and runs again since ten o'clock, with a probe or without.
+fn again(probe: &str) -> Pod {
+    let text = format!(
+        r#"{{"metadata": {{"name": "web-1", "labels": {{"app.kubernetes.io/name": "web"}}}}, "spec": {{"containers": [{{"name": "web"{probe}}}]}},
+            "status": {{"phase": "Running", "conditions": [{{"type": "Ready", "status": "True"}}], "containerStatuses": [{{
+                "name": "web", "image": "web:1", "imageID": "", "ready": true, "restartCount": 1,
+                "state": {{"running": {{"startedAt": "2026-01-01T10:00:00Z"}}}},
+                "lastState": {{"terminated": {{"exitCode": 3, "reason": "Error"}}}}}}]}}}}"#
+    );
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn what_failed_and_runs_again_is_ready_once_it_goes_on_and_where_it_is_checked_at_once() {
+    let ready = |pod: &Pod, time: &str| {
+        let now = format!("2026-01-01T{time}Z").parse().unwrap();
+        let pod = ObservedPod::at(pod, now);
+        assert_eq!(pod.ready, pod.containers[0].ready);
+        pod.ready
+    };
+    let unchecked = again("");
+    assert!(!ready(&unchecked, "10:00:01"));
+    assert!(ready(&unchecked, "10:00:03"));
+    assert!(ready(&unchecked, "09:59:00"), "another clock's time");
+    let probe = r#", "readinessProbe": {"tcpSocket": {"port": 80}}"#;
+    assert!(ready(&again(probe), "10:00:01"));
+    let mut first = unchecked;
+    let status = first.status.as_mut().unwrap();
+    status.container_statuses.as_mut().unwrap()[0].last_state = None;
+    assert!(ready(&first, "10:00:01"), "it never failed");
+}
+
+#[test]
+fn a_workload_whose_process_runs_again_is_running_and_not_ready() {
+    let live = serde_json::json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "web-local", "generation": 1, "labels": {"app.kubernetes.io/name": "web"}},
+        "spec": {"replicas": 1},
+        "status": {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1},
+    });
+    let id = ObjectId::of(&live).unwrap();
+    let progress = |time: &str| {
+        let now = format!("2026-01-01T{time}Z").parse().unwrap();
+        let observed = Observed {
+            objects: [(id.clone(), live.clone())].into(),
+            pods: vec![ObservedPod::at(&again(""), now)],
+            ..Observed::default()
+        };
+        observed.progress(&id)
+    };
+    assert_eq!(progress("10:00:01"), Progress::Started);
+    assert_eq!(progress("10:00:03"), Progress::Ready);
 }
