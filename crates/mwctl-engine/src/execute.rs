@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::{Event, Events};
 use crate::kube::pods::selector;
-use crate::kube::wait::{Goal, Report, Sign, Trouble, Wait};
+use crate::kube::trouble::Trouble;
+use crate::kube::wait::{Goal, Report, Sign, Wait};
 use crate::kube::{Cluster, apply, forbidden, wait};
 
 /// How long a deletion may take: longer than a pod's grace period.

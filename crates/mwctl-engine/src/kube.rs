@@ -11,6 +11,7 @@ pub mod lease;
 pub mod logs;
 pub mod observe;
 pub mod pods;
+pub mod trouble;
 pub mod wait;
 
 use std::error::Error;

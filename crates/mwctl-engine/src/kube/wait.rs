@@ -1,6 +1,6 @@
 //! Waits until a service's pods have come as far as is asked, or can't; by watching, not by asking.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -13,24 +13,21 @@ use kube::runtime::{WatchStreamExt, watcher};
 use mwctl_core::manifest::{Form, ObjectId};
 use mwctl_core::model::{Condition, Service, Stack};
 use mwctl_core::observed::{
-    Cause, Observed, ObservedContainer, ObservedPod, Progress, SETTLING, Warning, diagnose,
-    has_failed,
+    Cause, Observed, ObservedPod, Progress, SETTLING, Warning, diagnose, has_failed,
 };
 
 use tokio::time::{Instant, sleep_until};
 
 use super::logs::last_lines;
 use super::pods::follow;
+use super::trouble::{self, Told, Trouble};
 use super::{Cluster, Request};
-
-/// How often a check must have failed before whoever waits hears of it: while a process starts, some do.
-const FAILED_CHECKS: u32 = 3;
 
 /// How often a container may have been started again before a wait gives up on it: once can be a
 /// dependency that wasn't there yet.
 const PATIENCE: u32 = 2;
 
-/// After how long a trouble that may be that of earlier pods is looked at again.
+/// After how long a trouble is looked at again that may be that of earlier pods, or of which there may be more to say.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The pods won't come as far as was asked.
@@ -72,21 +69,8 @@ impl Wait {
 pub enum Sign {
     /// How far it is, in a few words.
     Words(String),
-    /// Something is in the way that may pass: this is why. Told once for each [`Trouble`].
+    /// Something is in the way that may pass: this is why. Told once for each cause.
     Trouble(Trouble, Cause),
-}
-
-/// What may pass, but should be known at once.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Trouble {
-    /// A process that should go on has ended, and is started again.
-    Ended,
-    /// No node has room.
-    NoRoom,
-    /// Something to mount isn't there.
-    NoVolume,
-    /// A check fails again and again.
-    Unhealthy,
 }
 
 /// Whoever hears of [`Sign`]s.
@@ -138,7 +122,7 @@ fn describe(condition: Condition) -> &'static str {
 struct Seen {
     observed: Observed,
     shown: String,
-    told: BTreeSet<Trouble>,
+    told: Told,
 }
 
 async fn watch(
@@ -204,14 +188,20 @@ async fn watch(
         }
         // Whoever waits should know at once, although starting again may help.
         again = None;
-        if let Some(trouble) = trouble(seen).filter(|it| !seen.told.contains(it)) {
+        if let Some(found) = trouble::find(&seen.observed)
+            && seen.told.is_open(&found, Instant::now())
+        {
             if let Some(cause) = Box::pin(current_cause(cluster, goal, seen)).await {
-                seen.told.insert(trouble);
-                report(Sign::Trouble(trouble, cause));
-            } else {
-                // The controllers have yet to say that it is about the pods of now, and no event may follow.
-                again = Some(Instant::now() + LOOK_AGAIN);
+                let kind = found.kind;
+                if seen.told.hear(found, &cause, Instant::now()) {
+                    report(Sign::Trouble(kind, cause));
+                }
             }
+            // The controllers have yet to say that it is about the pods of now, or the node to file a log: no event may follow.
+            let still = trouble::find(&seen.observed);
+            again = still
+                .filter(|it| seen.told.is_open(it, Instant::now()))
+                .map(|_| Instant::now() + LOOK_AGAIN);
         }
         let words = in_words(seen);
         if words != seen.shown {
@@ -276,44 +266,6 @@ fn go_on(pods: &[ObservedPod]) -> bool {
     };
     let mut count = pods.iter().filter(|pod| !over(pod));
     count.all(ObservedPod::is_running)
-}
-
-/// What is in the way that may pass, but should be known at once.
-fn trouble(seen: &Seen) -> Option<Trouble> {
-    use mwctl_core::observed::ContainerState;
-    let pods = &seen.observed.pods;
-    let ended = |container: &ObservedContainer| {
-        let failed =
-            matches!(&container.state, ContainerState::Terminated(end) if end.exit_code != 0);
-        !container.ready && (failed || container.restarts > 0)
-    };
-    let no_room = |pod: &ObservedPod| {
-        // A claim that has yet to be bound is a matter of a moment.
-        let why = pod.unschedulable.as_deref().unwrap_or_default();
-        ["Insufficient", "free ports", "affinity"]
-            .iter()
-            .any(|words| why.contains(words))
-    };
-    let lost = |warning: &Warning| {
-        let said = ["not found", "non-existent"];
-        warning.reason == "FailedMount" && said.iter().any(|words| warning.message.contains(words))
-    };
-    let failing = |warning: &Warning| {
-        let unready = |pod: &ObservedPod| pod.name == warning.name && !pod.ready;
-        warning.reason == "Unhealthy" && warning.count >= FAILED_CHECKS && pods.iter().any(unready)
-    };
-    let events = &seen.observed.events;
-    if pods.iter().flat_map(|pod| &pod.containers).any(ended) {
-        Some(Trouble::Ended)
-    } else if pods.iter().any(no_room) {
-        Some(Trouble::NoRoom)
-    } else if events.iter().any(lost) {
-        Some(Trouble::NoVolume)
-    } else if events.iter().any(failing) {
-        Some(Trouble::Unhealthy)
-    } else {
-        None
-    }
 }
 
 /// Whether waiting longer is unlikely to help.
