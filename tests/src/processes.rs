@@ -31,6 +31,13 @@ pub fn resident(process: u32) -> Option<u64> {
     line?.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
+/// What a process has in memory, in kB, where each page that several processes have is shared out among them.
+pub fn proportional(process: u32) -> Option<u64> {
+    let sizes = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
+    let line = sizes.lines().find_map(|line| line.strip_prefix("Pss:"));
+    line?.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
 /// What a process has used of the processors, in the kernel's ticks: hundredths of a second.
 pub fn ticks(process: u32) -> Option<u64> {
     let fields = fields(process)?;
@@ -60,7 +67,9 @@ mod tests {
     #[test]
     fn this_process_can_be_told_from_others() {
         let own = std::process::id();
-        assert!(resident(own).is_some_and(|size| size > 0));
+        let whole = resident(own).expect("a size");
+        let share = proportional(own).expect("a size");
+        assert!(share > 0 && share <= whole, "{share} of {whole}");
         assert!(ticks(own).is_some());
         assert!(family(own).starts_with(&[own]));
         assert!(family(std::os::unix::process::parent_id()).contains(&own));

@@ -35,8 +35,10 @@ pub(crate) struct Times {
 /// A cluster that has nothing to do.
 #[derive(Debug)]
 pub(crate) struct Idle {
-    /// All its processes, in kB.
+    /// All its processes, in kB: a page that they share counts once.
     pub(crate) memory: u64,
+    /// The sum of what each has, in kB.
+    pub(crate) resident: u64,
     /// In hundredths of one processor.
     pub(crate) processor: f64,
 }
@@ -166,9 +168,10 @@ impl Cluster<'_> {
         let before: u64 = ticks().sum();
         std::thread::sleep(WATCHED);
         let used = ticks().sum::<u64>() - before;
-        let memory = family.iter().filter_map(|it| processes::resident(*it));
+        let sum = |size: fn(u32) -> Option<u64>| family.iter().filter_map(|it| size(*it)).sum();
         Idle {
-            memory: memory.sum(),
+            memory: sum(processes::proportional),
+            resident: sum(processes::resident),
             processor: used as f64 / WATCHED.as_secs_f64(),
         }
     }

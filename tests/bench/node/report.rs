@@ -118,8 +118,8 @@ impl Report {
              {}\n\
              Throughput one way over TCP, the middle of three times 1 GiB, in Gbit/s: loopback {loopback:.1}, {}{real} (aim: at least half of the \
              loopback's).\n\n\
-             An idle cluster with its node has {:.1} MB in memory, all its processes together (aim: at most 40), and uses {:.2} % of one processor \
-             (aim: at most 0.5).\n\n\
+             An idle cluster with its node has {:.1} MB in memory, all its processes together (aim: at most 40; {:.1} where what they share counts for \
+             each), and uses {:.2} % of one processor (aim: at most 0.5).\n\n\
              - *Nothing*: no cluster, no image, no state; the sample is `conventions/stacks/greeting`, two services, a helper and a job, up to the end of \
              `mwctl up`. It includes Python's own starts, one after the other where they wait for each other.\n\
              - *Runs* is what a client hears that watches the pods. They are gone a second before the next round begins.\n\
@@ -131,6 +131,7 @@ impl Report {
             self.table().text(),
             of(&self.ours),
             self.idle.memory as f64 / 1024.0,
+            self.idle.resident as f64 / 1024.0,
             self.idle.processor,
         )
     }
