@@ -100,7 +100,9 @@ impl Collection {
         if let (Some(was), Some(object)) = (event.after(), settled.after()) {
             let is_present = |present: &Arc<Object>| Arc::ptr_eq(present, was);
             if self.objects.get(key).is_some_and(is_present) {
-                self.objects.insert_mut(key.clone(), object.clone());
+                // Another one than the log's: whoever lists the present has it read, and the past would keep what was read.
+                let present = Arc::new(object.as_json());
+                self.objects.insert_mut(key.clone(), present);
             }
         }
         *event = Arc::new(settled);
@@ -143,5 +145,40 @@ impl Collection {
         Ok(self
             .log
             .partition_point(|(_, event)| event.revision() <= revision))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const RETENTION: Retention = Retention {
+        events: 100,
+        bytes: 1 << 20,
+        fresh: 2,
+    };
+
+    fn added(name: &str, revision: u64) -> (Key, Event) {
+        let object = Object::new(json!({"metadata": {"name": name}}), revision);
+        (Key::new("", name), Event::added(Arc::new(object)))
+    }
+
+    #[test]
+    fn the_past_stays_json_also_when_the_present_is_read() {
+        let mut collection = Collection::default();
+        for revision in 1..=4 {
+            let (key, event) = added(&format!("a{revision}"), revision);
+            collection.record(key, event, RETENTION);
+        }
+        let first = collection.get(&Key::new("", "a1")).expect("it is there");
+        assert!(!first.is_read());
+        assert_eq!(first.name(), "a1");
+        assert!(first.is_read());
+        let past = collection.since(0).expect("the whole past");
+        let read: Vec<bool> = past.iter().map(|it| it.object().is_read()).collect();
+        assert_eq!(read, [false, false, true, true]);
+        let after = past[0].after().expect("it was added");
+        assert!(!after.is_read());
     }
 }
