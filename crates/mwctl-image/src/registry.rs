@@ -192,13 +192,17 @@ pub struct Remote {
     layers: Vec<Descriptor>,
 }
 
+/// A client, or why there can be none, once somebody needed it.
+type Made = Arc<OnceLock<Result<Client, Arc<OciDistributionError>>>>;
+
 /// The registries.
 #[derive(Clone)]
 pub struct Registry {
-    /// Who never pulls needs none, so that it's an error for who does alone.
-    client: Result<Client, Arc<OciDistributionError>>,
-    /// The same for sending large contents as a whole; made when something is pushed.
-    whole: Arc<OnceLock<Result<Client, Arc<OciDistributionError>>>>,
+    /// Made when a registry is asked, as is the other: it reads all certificate authorities of the machine, which takes longer
+    /// than many a build, and where there are none, who asks nothing needs none.
+    client: Made,
+    /// The same for sending large contents as a whole.
+    whole: Made,
     plain: Vec<String>,
     credentials: Credentials,
 }
@@ -239,7 +243,7 @@ impl Registry {
     /// Speaks HTTPS to all registries but those in `plain`, as `localhost:5000`.
     pub fn new(plain: Vec<String>, credentials: Credentials) -> Self {
         Self {
-            client: client(&plain, Duration::from_mins(1), false).map_err(Arc::new),
+            client: Arc::default(),
             whole: Arc::default(),
             plain,
             credentials,
@@ -289,13 +293,15 @@ impl Registry {
         Ok(record.await?)
     }
 
+    /// The client, which is made the first time.
     fn client(&self, reference: &Reference) -> Result<&Client, PullError> {
-        self.client
-            .as_ref()
-            .map_err(|source| PullError::NoAuthorities {
-                reference: reference.clone(),
-                source: source.clone(),
-            })
+        let made = self
+            .client
+            .get_or_init(|| client(&self.plain, Duration::from_mins(1), false).map_err(Arc::new));
+        made.as_ref().map_err(|source| PullError::NoAuthorities {
+            reference: reference.clone(),
+            source: source.clone(),
+        })
     }
 
     /// The digest that a reference has at its registry now: of an index where there are several

@@ -227,7 +227,7 @@ impl Push {
         file: &Path,
         by: By,
     ) -> Result<(), OciDistributionError> {
-        let (client, at_once) = match (by, &self.registry.client) {
+        let (client, at_once) = match (by, self.registry.client(&self.reference)) {
             (By::Pieces, Ok(pieces)) => (pieces, PIECE),
             _ => (&self.whole, BUFFER),
         };
