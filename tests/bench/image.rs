@@ -13,8 +13,9 @@ mod place;
 mod report;
 
 use builders::{Buildah, Builder, Buildkit, Mwctl};
+use mwctl_tests::cluster::command;
 use mwctl_tests::performance::{Samples, timed};
-use place::Place;
+use place::{Place, run};
 use report::{Built, Report};
 
 /// So often from nothing, and so often after an edit or none.
@@ -51,6 +52,8 @@ fn measure(place: &Place, builder: &dyn Builder) -> Built {
         builder.forget();
         built.cold.take(timed(|| builder.build()));
     }
+    // What the disk has yet to write of nothing's three builds would keep an edit's few files waiting.
+    run(&mut command("sync"));
     for _ in 0..ROUNDS {
         built.unchanged.take(timed(|| builder.build()));
     }
@@ -65,6 +68,7 @@ fn measure(place: &Place, builder: &dyn Builder) -> Built {
 fn answers(place: &Place) -> Samples {
     let mut samples = Samples::default();
     let deployed = place.up();
+    run(&mut command("sync"));
     for _ in 0..ROUNDS {
         let said = place.edit();
         let start = std::time::Instant::now();
