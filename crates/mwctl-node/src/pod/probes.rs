@@ -5,9 +5,19 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Container, Probe};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-/// A container that has never been ready is asked again when it has had a quarter more of time, and never sooner than after this. The
+/// A container that has never been ready is asked again when it has had an eighth more of time, and never sooner than after this. The
 /// kubelet asks a whole period later; whoever waits for a service that starts in a tenth of a second would wait for that.
-const EARLY: Duration = Duration::from_millis(50);
+const EARLY: Duration = Duration::from_millis(10);
+/// The same where a process has to be started for it, which is asked when it has had a quarter more.
+const EARLY_PROCESS: Duration = Duration::from_millis(50);
+
+/// How long after it was asked a probe that hasn't passed yet is asked early, in its container's time so far.
+fn early(probe: &Probe, so_far: Duration) -> Duration {
+    match probe.exec {
+        Some(_) => EARLY_PROCESS.max(so_far / 4),
+        None => EARLY.max(so_far / 8),
+    }
+}
 
 /// Which of a container's probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -142,10 +152,10 @@ impl Probes {
                 Some(last) => after(last, seconds(probe.period_seconds, 10)),
                 None => first,
             };
-            let early = course
+            let tried = course
                 .tried
                 .filter(|_| which.may_be_early() && course.passes.is_none());
-            let early = early.map(|tried| after(tried, EARLY.max(until(tried, first) / 4)));
+            let early = tried.map(|tried| after(tried, early(probe, until(tried, first))));
             let at = early.map_or(usual, |early| early.min(usual));
             if at <= now {
                 course.asked = true;
@@ -225,6 +235,8 @@ pub(crate) fn timeout(probe: &Probe) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::core::v1::ExecAction;
+
     use super::*;
 
     fn at(second: i64) -> Timestamp {
@@ -271,8 +283,23 @@ mod tests {
 
     #[test]
     fn who_has_never_been_ready_is_asked_early_at_first_which_counts_only_if_it_is() {
+        let process = Probe {
+            exec: Some(ExecAction::default()),
+            ..probe(1, 2)
+        };
+        let expected = [0, 50, 100, 150, 200, 250, 313, 392, 490, 613, 767, 959];
+        assert_eq!(asked_early(process), expected);
+        let expected = [
+            0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 102, 115, 130, 147, 166, 187, 211, 238, 268,
+            302, 340, 383, 431, 485, 546, 615, 692, 779, 877, 987,
+        ];
+        assert_eq!(asked_early(probe(1, 2)), expected);
+    }
+
+    /// When a probe with a period of a second is asked within the first one.
+    fn asked_early(probe: Probe) -> Vec<i64> {
         let container = Container {
-            readiness_probe: Some(probe(1, 2)),
+            readiness_probe: Some(probe),
             ..Container::default()
         };
         let at = |millis| Timestamp::from_millisecond(millis).unwrap();
@@ -295,13 +322,12 @@ mod tests {
             times.push(now);
             now = next;
         }
-        let expected = [0, 50, 100, 150, 200, 250, 313, 392, 490, 613, 767, 959];
-        assert_eq!(times, expected);
         // What the probe says goes on beside it, and two failures are enough.
         assert_eq!(asked(1000, false), (Verdict::Changed, 2000));
         assert_eq!(asked(2000, true), (Verdict::Changed, 3000));
         // Who was ready once is asked as often as it says.
         assert_eq!(asked(3000, false), (Verdict::Unchanged, 4000));
+        times
     }
 
     #[test]
