@@ -198,15 +198,20 @@ pub async fn prepare(
         stack: &stack,
         ..wanted
     };
-    let developed = developed(cluster, &wanted).await?;
-    let images = images(wanted.stack.services.values(), &developed, workshop).await?;
+    let images = async {
+        let developed = developed(cluster, &wanted).await?;
+        images(wanted.stack.services.values(), &developed, workshop).await
+    };
+    let observed = observe::stack(cluster, wanted.stack.name.as_str());
+    let (images, observed) = futures::join!(images, observed);
+    let (images, mut observed) = (images?, observed?);
     let objects = objects(&wanted, &images, workshop).await?;
     let ids: Vec<_> = objects.iter().map(Object::id).collect();
-    let (observed, on_node) = futures::join!(
-        observe::stack(cluster, wanted.stack.name.as_str(), &ids),
+    let (seen, on_node) = futures::join!(
+        observe::also(cluster, &ids, &mut observed),
         on_nodes(&images, workshop),
     );
-    let mut observed = observed?;
+    seen?;
     observed.images = on_node?;
     let desired = Desired {
         stack: wanted.stack,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::{join_all, try_join_all};
+use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Node, Pod};
 use k8s_openapi::jiff::Timestamp;
@@ -33,13 +33,8 @@ const KINDS: [(&str, &str); 14] = [
     ("networking.k8s.io/v1", "NetworkPolicy"),
 ];
 
-/// Observes everything that is labelled as part of `stack`, and whatever stands under the names
-/// that are `wanted`. Images are not the API's to tell: the caller fills them in.
-pub async fn stack(
-    cluster: &Cluster,
-    stack: &str,
-    wanted: &[ObjectId],
-) -> Result<Observed, Request> {
+/// Observes everything that is labelled as part of `stack`. Images are not the API's to tell: the caller fills them in.
+pub async fn stack(cluster: &Cluster, stack: &str) -> Result<Observed, Request> {
     let selector = format!("{MANAGED_BY}={MANAGER},{PART_OF}={stack}");
     let owned = try_join_all(KINDS.iter().map(|(api_version, kind)| {
         let id = ObjectId {
@@ -48,7 +43,7 @@ pub async fn stack(
             namespace: Some(cluster.namespace.clone()),
             name: String::new(),
         };
-        // The agent's ConfigMap is large, never changes, and is looked up by name below.
+        // The agent's ConfigMap is large, never changes, and is looked up by name where it is wanted.
         list(cluster, id, format!("{selector},!{ROLE}"))
     }));
     let (owned, mut pods, events) =
@@ -56,24 +51,27 @@ pub async fn stack(
     for pod in &mut pods {
         pod.hear(&events);
     }
-    let mut objects: BTreeMap<ObjectId, Value> = owned.into_iter().flatten().collect();
-    let missing: Vec<&ObjectId> = wanted
-        .iter()
-        .filter(|id| !objects.contains_key(id))
-        .collect();
-    let found = join_all(missing.iter().map(|id| get(cluster, id))).await;
-    for object in found {
-        if let Some((id, value)) = object? {
-            objects.insert(id, value);
-        }
-    }
     Ok(Observed {
         at: crate::clock::since_epoch().as_millis() as u64,
-        objects,
+        objects: owned.into_iter().flatten().collect(),
         images: BTreeMap::<String, ImageState>::new(),
         pods,
         events,
     })
+}
+
+/// Adds whatever stands under the names that are `wanted` and isn't known yet, whoever owns it.
+pub async fn also(
+    cluster: &Cluster,
+    wanted: &[ObjectId],
+    observed: &mut Observed,
+) -> Result<(), Request> {
+    let missing = wanted
+        .iter()
+        .filter(|id| !observed.objects.contains_key(id));
+    let found = try_join_all(missing.map(|id| get(cluster, id))).await?;
+    observed.objects.extend(found.into_iter().flatten());
+    Ok(())
 }
 
 /// What the cluster says of a registry that its nodes read, as it is written there. Whoever may not read it is told

@@ -46,7 +46,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Services) -> Result<Exit, 
     let stack = &workspace.stack;
     let services = select(stack, &arguments.services)?;
     let cluster = run.connect(&stack.namespace).await?;
-    let observed = observe::stack(&cluster, stack.name.as_str(), &[])
+    let observed = observe::stack(&cluster, stack.name.as_str())
         .await
         .map_err(|error| unreachable(error, &cluster.context))?;
     let shown: Vec<&Service> = stack
