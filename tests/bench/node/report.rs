@@ -123,8 +123,8 @@ impl Report {
              - *Nothing*: no cluster, no image, no state; the sample is `conventions/stacks/greeting`, two services, a helper and a job, up to the end of \
              `mwctl up`. It includes Python's own starts, one after the other where they wait for each other.\n\
              - *Runs* is what a client hears that watches the pods. They are gone a second before the next round begins.\n\
-             - *There and back* is between copies of one program, in the networks of two pods or on the loopback, while work that gives way to \
-             all other keeps the processors from sleeping.\n",
+             - *There and back* is between copies of one program, in the networks of two pods or on the loopback, on one processor, while work that \
+             gives way to all other keeps the processors from sleeping.\n",
             performance::processors(),
             performance::load(),
             performance::profile(),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use mwctl_tests::cluster::{PATIENCE, command};
 use mwctl_tests::performance::Samples;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Makes a copy of this program take part: `serve ECHO SINK`, `ask ADDRESS ECHO SINK`, `spin`.
 pub(crate) const PART: &str = "--traffic";
@@ -151,7 +152,10 @@ pub(crate) fn take_part(words: &[String]) {
         },
         "ask" => {
             let address: IpAddr = words[1].parse().expect("an address");
-            echoes(SocketAddr::new(address, port(2)));
+            let echo = SocketAddr::new(address, port(2));
+            std::thread::spawn(move || echoes(echo))
+                .join()
+                .expect("its end");
             for _ in 0..TIMES {
                 throughput(SocketAddr::new(address, port(3)));
             }
@@ -172,7 +176,21 @@ fn each(listener: &TcpListener, serve: fn(TcpStream)) {
     }
 }
 
+/// Keeps this thread on the first processor that it may use, as all do who send messages there and back: otherwise chance decides whether
+/// another processor has to be woken for each, which takes several times as long as the network.
+fn share_a_processor() {
+    let all = sched_getaffinity(None).expect("the processors of this thread");
+    let mut first = CpuSet::new();
+    first.set(
+        (0..CpuSet::MAX_CPU)
+            .find(|it| all.is_set(*it))
+            .expect("a processor"),
+    );
+    sched_setaffinity(None, &first).expect("a processor that it had");
+}
+
 fn echo(mut stream: TcpStream) {
+    share_a_processor();
     stream.set_nodelay(true).expect("a socket");
     let mut message = [0; MESSAGE];
     while stream.read_exact(&mut message).is_ok() {
@@ -200,6 +218,7 @@ fn connect(to: SocketAddr) -> TcpStream {
 }
 
 fn echoes(to: SocketAddr) {
+    share_a_processor();
     let mut stream = connect(to);
     stream.set_nodelay(true).expect("a socket");
     let mut message = [7; MESSAGE];
