@@ -14,6 +14,10 @@ use super::claim::{ClaimError, Clusters, Known};
 /// The line by which the serving process says that it can be used.
 pub const READY: &str = "ready";
 
+/// Into how many pools glibc parts a process's memory: eight for each processor unless it is told, and what one of them has had at its height
+/// it keeps. A process that serves for days would have that of all; none was seen to wait for another's pool.
+const POOLS: (&str, &str) = ("MALLOC_ARENA_MAX", "2");
+
 /// How long a process may take to end before it is killed.
 const TO_END: Duration = Duration::from_secs(10);
 
@@ -81,8 +85,10 @@ pub async fn create(
         program: program.to_owned(),
         source,
     };
+    let (pools, count) = POOLS;
     let mut child = tokio::process::Command::new(program)
         .args(arguments)
+        .env(pools, count)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(File::create(&log).map_err(failed)?)
