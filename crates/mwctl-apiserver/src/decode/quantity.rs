@@ -139,8 +139,9 @@ fn scaled(whole: &str, fraction: &str, base: i128, power: i32) -> i128 {
 impl fmt::Display for Quantity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let small = self.nano.abs() < 1024 * NANO;
-        if self.form == Form::Binary && !small {
-            let mut value = self.ceil();
+        // What isn't whole would be another amount: it is written in powers of ten instead.
+        if self.form == Form::Binary && !small && self.nano % NANO == 0 {
+            let mut value = self.nano / NANO;
             let mut power = 0;
             while value % 1024 == 0 && power + 1 < BINARY.len() {
                 value /= 1024;
@@ -190,6 +191,8 @@ mod tests {
             ("1024Mi", "1Gi"),
             ("1.5Gi", "1536Mi"),
             ("0.5Ki", "512"),
+            ("231.04Mi", "242262999040m"),
+            ("-1.001Ki", "-1025024m"),
             ("100000", "100k"),
             ("1e3", "1e3"),
             ("12e6", "12e6"),
