@@ -26,22 +26,25 @@ pub fn family(process: u32) -> Vec<u32> {
 
 /// What a process has in memory, in kB.
 pub fn resident(process: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line?.trim().strip_suffix("kB")?.trim().parse().ok()
+    size(process, "status", "VmRSS:")
 }
 
 /// What a process has in memory, in kB, where each page that several processes have is shared out among them.
 pub fn proportional(process: u32) -> Option<u64> {
-    let sizes = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
-    let line = sizes.lines().find_map(|line| line.strip_prefix("Pss:"));
-    line?.trim().strip_suffix("kB")?.trim().parse().ok()
+    size(process, "smaps_rollup", "Pss:")
 }
 
 /// What a process has used of the processors, in the kernel's ticks: hundredths of a second.
 pub fn ticks(process: u32) -> Option<u64> {
     let fields = fields(process)?;
     Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+}
+
+/// A size in kB, as a file of the process says it behind a name.
+fn size(process: u32, file: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/{file}")).ok()?;
+    let said = text.lines().find_map(|line| line.strip_prefix(name))?;
+    said.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 fn all() -> impl Iterator<Item = u32> {
