@@ -227,10 +227,11 @@ impl Push {
         file: &Path,
         by: By,
     ) -> Result<(), OciDistributionError> {
-        let (client, at_once) = match (by, self.registry.client(&self.reference)) {
-            (By::Pieces, Ok(pieces)) => (pieces, PIECE),
-            _ => (&self.whole, BUFFER),
+        let pieces = match by {
+            By::Pieces => self.registry.client(&self.reference).ok(),
+            By::Whole => None,
         };
+        let (client, at_once) = pieces.map_or((&self.whole, BUFFER), |pieces| (pieces, PIECE));
         let client = self.opened(client).await;
         let file = tokio::fs::File::open(file).await?;
         let bytes = ReaderStream::with_capacity(file, at_once).map_err(Into::into);
