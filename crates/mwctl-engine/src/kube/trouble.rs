@@ -108,8 +108,8 @@ impl Told {
 
     /// Takes note of a trouble's cause, and says whether it is news: that what was told before had another one, or nothing that
     /// supported it.
-    pub(super) fn hear(&mut self, found: Found, cause: &Cause, now: Instant) -> bool {
-        let Found { kind, sign } = found;
+    pub(super) fn hear(&mut self, found: &Found, cause: &Cause, now: Instant) -> bool {
+        let Found { kind, sign } = found.clone();
         let silent = kind == Trouble::Ended && cause.detail.is_empty();
         let before = self.known.remove(&kind).filter(|(known, _)| *known == sign);
         let until = match before {
@@ -203,7 +203,7 @@ mod tests {
         let mut hear = |message: &str, count, summary: &str| {
             observed.events.push(unhealthy(message, count));
             let found = find(&observed).expect("a trouble");
-            told.is_open(&found, now) && told.hear(found, &cause(summary, &[message]), now)
+            told.is_open(&found, now) && told.hear(&found, &cause(summary, &[message]), now)
         };
         assert!(hear("refused", 3, "nothing listens"));
         assert!(!hear("refused", 4, "nothing listens"));
@@ -216,10 +216,10 @@ mod tests {
     fn last_words_that_come_late_are_told_as_well() {
         let (mut told, now) = (Told::default(), Instant::now());
         let found = || find(&crashed(0)).expect("a trouble");
-        assert!(told.hear(found(), &cause("ended", &[]), now));
+        assert!(told.hear(&found(), &cause("ended", &[]), now));
         assert!(told.is_open(&found(), now), "the log may be filed yet");
-        assert!(!told.hear(found(), &cause("ended", &[]), now), "no news");
-        assert!(told.hear(found(), &cause("ended", &["no database"]), now));
+        assert!(!told.hear(&found(), &cause("ended", &[]), now), "no news");
+        assert!(told.hear(&found(), &cause("ended", &["no database"]), now));
         assert!(!told.is_open(&found(), now));
     }
 
@@ -228,8 +228,8 @@ mod tests {
         let (mut told, now) = (Told::default(), Instant::now());
         let found = || find(&crashed(0)).expect("a trouble");
         let silent = cause("ended", &[]);
-        assert!(told.hear(found(), &silent, now));
-        assert!(!told.hear(found(), &silent, now + FILING / 2));
+        assert!(told.hear(&found(), &silent, now));
+        assert!(!told.hear(&found(), &silent, now + FILING / 2));
         assert!(!told.is_open(&found(), now + FILING));
         let again = find(&crashed(1)).expect("a trouble");
         assert!(told.is_open(&again, now + FILING), "it ended once more");

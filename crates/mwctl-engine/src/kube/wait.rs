@@ -191,17 +191,14 @@ async fn watch(
         if let Some(found) = trouble::find(&seen.observed)
             && seen.told.is_open(&found, Instant::now())
         {
-            if let Some(cause) = Box::pin(current_cause(cluster, goal, seen)).await {
-                let kind = found.kind;
-                if seen.told.hear(found, &cause, Instant::now()) {
-                    report(Sign::Trouble(kind, cause));
-                }
+            if let Some(cause) = Box::pin(current_cause(cluster, goal, seen)).await
+                && seen.told.hear(&found, &cause, Instant::now())
+            {
+                report(Sign::Trouble(found.kind, cause));
             }
             // The controllers have yet to say that it is about the pods of now, or the node to file a log: no event may follow.
-            let still = trouble::find(&seen.observed);
-            again = still
-                .filter(|it| seen.told.is_open(it, Instant::now()))
-                .map(|_| Instant::now() + LOOK_AGAIN);
+            let now = Instant::now();
+            again = seen.told.is_open(&found, now).then_some(now + LOOK_AGAIN);
         }
         let words = in_words(seen);
         if words != seen.shown {
