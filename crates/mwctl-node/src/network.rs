@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch as channel};
 use tokio::task::JoinSet;
 
 pub mod address;
+mod closing;
 pub mod cluster;
 mod conductor;
 pub mod config;

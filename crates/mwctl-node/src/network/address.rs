@@ -99,6 +99,16 @@ impl AddressSet {
         after > 0 && bits <= self.ranges[after - 1].1
     }
 
+    /// Whether all of its addresses are also the other's.
+    pub fn is_within(&self, other: &Self) -> bool {
+        // The other's have gaps between them, so that one of ours lies in one of its.
+        let lies_in = |range: &(u32, u32)| {
+            let after = other.ranges.partition_point(|it| it.0 <= range.0);
+            after > 0 && range.1 <= other.ranges[after - 1].1
+        };
+        self.ranges.iter().all(lies_in)
+    }
+
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::NetworkError;
 use super::address::Pool;
+use super::closing::may_close;
 use super::cluster::{Change, Cluster};
 use super::config::{Config, RESERVED};
 use super::kernel::Inside;
@@ -55,8 +56,20 @@ pub(crate) struct Conductor {
     local: BTreeMap<String, (Arc<Pod>, Ipv4Addr)>,
     /// Those who wait for rules.
     waiting: Vec<oneshot::Sender<Result<(), NetworkError>>>,
+    /// Those who leave in this turn.
+    leaving: Vec<Leaving>,
     applied: Option<Ruleset>,
+    /// The state that no open connection contradicts; none before the first rules, which no connection is older than.
+    cut: Option<Arc<View>>,
     failed: bool,
+}
+
+/// A pod that is to be taken off the network, and who waits for that.
+#[derive(Debug)]
+struct Leaving {
+    address: Ipv4Addr,
+    uid: String,
+    done: oneshot::Sender<Result<(), NetworkError>>,
 }
 
 impl Conductor {
@@ -73,7 +86,9 @@ impl Conductor {
             cluster: Cluster::default(),
             local: BTreeMap::new(),
             waiting: Vec::new(),
+            leaving: Vec::new(),
             applied: None,
+            cut: None,
             failed: false,
         }
     }
@@ -98,7 +113,7 @@ impl Conductor {
                     None => watching = false,
                 },
                 order = orders.recv() => match order {
-                    Some(order) => self.obey(order).await,
+                    Some(order) => self.obey(order),
                     None => return,
                 },
                 () = tokio::time::sleep(AGAIN), if self.failed => {}
@@ -108,8 +123,9 @@ impl Conductor {
                 self.cluster.learn(change);
             }
             while let Ok(order) = orders.try_recv() {
-                self.obey(order).await;
+                self.obey(order);
             }
+            self.release().await;
             let outcome = self.settle().await;
             if let Err(error) = &outcome {
                 tracing::error!(%error, "the rules of the pod network can't be changed");
@@ -119,7 +135,7 @@ impl Conductor {
         }
     }
 
-    async fn obey(&mut self, order: Order) {
+    fn obey(&mut self, order: Order) {
         match order {
             Order::Allocate {
                 uid,
@@ -134,31 +150,38 @@ impl Conductor {
                 }
                 address.send(allocated.map_err(NetworkError::Address)).ok();
             }
-            Order::Release { uid, done } => {
-                done.send(self.release(&uid).await).ok();
-            }
+            Order::Release { uid, done } => match self.pool.get(&uid) {
+                Some(address) => self.leaving.push(Leaving { address, uid, done }),
+                None => drop(done.send(Ok(()))),
+            },
         }
     }
 
-    async fn release(&mut self, uid: &str) -> Result<(), NetworkError> {
-        let Some(address) = self.pool.get(uid) else {
-            return Ok(());
-        };
-        self.local.remove(uid);
-        let number = number(&self.config, address);
-        let detached = self.inside.run(move |inside| {
-            inside.detach(number)?;
-            inside.cut_address(address)
-        });
-        // Only an address that leads nowhere any more can be another pod's.
-        if let Err(error) = detached.await {
-            return Err(NetworkError::Detach {
-                address,
-                source: Arc::new(error),
-            });
+    /// Takes pods off the network, all that leave in a turn together: the connections are looked through once.
+    async fn release(&mut self) {
+        if self.leaving.is_empty() {
+            return;
         }
-        self.pool.release(uid);
-        Ok(())
+        let leaving = std::mem::take(&mut self.leaving);
+        let mut pods = BTreeMap::new();
+        for Leaving { address, uid, .. } in &leaving {
+            self.local.remove(uid);
+            pods.insert(*address, number(&self.config, *address));
+        }
+        let released = self.inside.run(move |inside| Ok(inside.release(&pods)));
+        let (failed, lost) = match released.await {
+            Ok(failed) => (failed, None),
+            Err(error) => (BTreeMap::new(), Some(Arc::new(error))),
+        };
+        for Leaving { address, uid, done } in leaving {
+            let failure = failed.get(&address).or(lost.as_ref()).cloned();
+            if failure.is_none() {
+                // Only an address that leads nowhere any more can be another pod's.
+                self.pool.release(&uid);
+            }
+            let failed = |source| Err(NetworkError::Detach { address, source });
+            done.send(failure.map_or(Ok(()), failed)).ok();
+        }
     }
 
     /// Who waits is answered once everything is known that could forbid something.
@@ -183,8 +206,7 @@ impl Conductor {
             .map(|(uid, (_, address))| (*address, uid.clone()));
         let observed = self.cluster.observed(&self.local);
         let view = Arc::new(View::new(&self.config, observed, local.collect()));
-        let before = Arc::clone(&self.views.borrow());
-        if view == before && self.applied.is_some() && !self.failed {
+        if view == *self.views.borrow() && self.applied.is_some() && !self.failed {
             return Ok(());
         }
         let ruleset = Ruleset::new(&self.config.addresses(), &view.frontends, &view.isolations);
@@ -194,16 +216,17 @@ impl Conductor {
             self.applied = Some(ruleset);
         }
         self.views.send_replace(Arc::clone(&view));
-        if view.isolations != before.isolations || view.frontends != before.frontends {
-            let config = Arc::clone(&self.config);
-            let cut = self
-                .inside
-                .run(move |inside| inside.cut(&config, &view))
-                .await?;
+        if let Some(before) = &self.cut
+            && may_close(before, &view)
+        {
+            let (config, view) = (Arc::clone(&self.config), Arc::clone(&view));
+            let cut = self.inside.run(move |inside| inside.cut(&config, &view));
+            let cut = cut.await?;
             if cut > 0 {
                 tracing::debug!(cut, "connections ended that are allowed no more");
             }
         }
+        self.cut = Some(view);
         Ok(())
     }
 }

@@ -37,6 +37,23 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    #[cfg(test)]
+    pub(crate) fn of(
+        from: Ipv4Addr,
+        to: Ipv4Addr,
+        answers: Ipv4Addr,
+        ports: Option<(Protocol, u16, u16)>,
+    ) -> Self {
+        Self {
+            from,
+            to,
+            answers,
+            ports,
+            key: Vec::new(),
+            identity: Vec::new(),
+        }
+    }
+
     fn parse(message: &[u8]) -> Option<Self> {
         let body = message.get(FIXED.len()..)?;
         let key = attribute(body, ORIGINAL)?;
@@ -149,14 +166,7 @@ mod tests {
     const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 5);
 
     fn connection(from: Ipv4Addr, answers: Ipv4Addr, protocol: Protocol) -> Connection {
-        Connection {
-            from,
-            to: SERVICE,
-            answers,
-            ports: Some((protocol, 53, 5353)),
-            key: Vec::new(),
-            identity: Vec::new(),
-        }
+        Connection::of(from, SERVICE, answers, Some((protocol, 53, 5353)))
     }
 
     fn ends(connection: &Connection, isolations: &Isolations, backends: &[SocketAddrV4]) -> bool {

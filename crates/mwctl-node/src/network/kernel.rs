@@ -1,8 +1,10 @@
 //! The node's namespace: all that is done in it is done here, by the thread that lives there.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use super::config::Config;
 use super::connections;
@@ -96,11 +98,6 @@ impl Inside {
         })
     }
 
-    /// Ends all connections from and to an address, so that its next holder inherits none.
-    pub(crate) fn cut_address(&mut self, address: Ipv4Addr) -> io::Result<usize> {
-        self.forget(|it| [it.from, it.to, it.answers].contains(&address))
-    }
-
     fn forget(&mut self, which: impl Fn(&connections::Connection) -> bool) -> io::Result<usize> {
         let all = connections::list(&self.filter)?;
         let mut count = 0;
@@ -121,8 +118,28 @@ impl Inside {
         links::attach_pod(&self.route, number, address, namespace)
     }
 
-    /// Takes a pod off the network.
-    pub(crate) fn detach(&mut self, number: u32) -> io::Result<()> {
-        links::detach_pod(&self.route, number)
+    /// Takes pods off the network, each by the number of its interface, and ends their connections, so that who has their addresses next
+    /// inherits none. Says of which it can't, and why.
+    pub(crate) fn release(
+        &mut self,
+        pods: &BTreeMap<Ipv4Addr, u32>,
+    ) -> BTreeMap<Ipv4Addr, Arc<io::Error>> {
+        let mut failed = BTreeMap::new();
+        for (address, number) in pods {
+            if let Err(error) = links::detach_pod(&self.route, *number) {
+                failed.insert(*address, Arc::new(error));
+            }
+        }
+        let cut = self.forget(|it| {
+            let mut ends = [it.from, it.to, it.answers].into_iter();
+            ends.any(|end| pods.contains_key(&end))
+        });
+        if let Err(error) = cut {
+            let error = Arc::new(error);
+            for address in pods.keys() {
+                failed.entry(*address).or_insert_with(|| error.clone());
+            }
+        }
+        failed
     }
 }
