@@ -4,6 +4,7 @@
 //! decides what to write.
 
 pub mod apply;
+mod client;
 pub mod exec;
 pub mod forward;
 pub mod host_access;
@@ -18,11 +19,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use ::kube::client::ConfigExt;
 use ::kube::config::{KubeConfigOptions, Kubeconfig};
 use ::kube::{Client, Config};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 
 /// Who owns the fields that `mwctl` sets.
 pub const FIELD_MANAGER: &str = "mwctl";
@@ -90,7 +88,7 @@ impl Cluster {
             })?;
         // A watch may be silent for minutes; requests have their own limit.
         config.read_timeout = None;
-        let client = client(config).map_err(|source| Connect::Client {
+        let client = client::client(config).map_err(|source| Connect::Client {
             context: context.to_owned(),
             source: Box::new(source),
         })?;
@@ -100,29 +98,6 @@ impl Cluster {
             namespace: namespace.to_owned(),
         })
     }
-}
-
-/// A client whose small messages go out at once.
-///
-/// The library's own client leaves Nagle's algorithm on: an edit that follows another message within
-/// the peer's delayed acknowledgement then waits 40 ms.
-fn client(config: Config) -> Result<Client, ::kube::Error> {
-    if config.proxy_url.is_some() {
-        return Client::try_from(config);
-    }
-    let mut connector = HttpConnector::new();
-    connector.enforce_http(false);
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(config.connect_timeout);
-    let https = config.rustls_https_connector_with_connector(connector)?;
-    let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(https);
-    let service = tower::ServiceBuilder::new()
-        .layer(config.base_uri_layer())
-        .option_layer(config.auth_layer()?)
-        .layer(config.extra_headers_layer()?)
-        .map_err(Box::<dyn std::error::Error + Send + Sync>::from)
-        .service(http);
-    Ok(Client::new(service, config.default_namespace))
 }
 
 /// A request to the cluster failed.
