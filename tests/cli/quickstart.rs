@@ -16,6 +16,7 @@ import sys, urllib.request
 read = lambda url: urllib.request.urlopen(url, timeout=20).read().decode()
 assert read(sys.argv[1] + "/Ann") == "Hello, Ann!\n"
 END
+"$MWCTL" -C conventions/stacks/greeting up 2>&1 | grep --line-regexp 'nothing to do, [0-9]* objects unchanged'
 "$MWCTL" -C conventions/stacks/greeting status
 "$MWCTL" -C conventions/stacks/greeting test greeting
 "$MWCTL" -C conventions/stacks/greeting down --volumes

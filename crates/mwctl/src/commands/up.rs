@@ -178,7 +178,7 @@ fn tell(run: &Invocation, workspace: &Workspace, plan: &Plan, outcome: &Outcome,
     }));
     if plan.is_empty() {
         // What is held back was told before anything was done.
-        let summary = format!("{}{}", render::summary(plan), addresses::text(urls));
+        let summary = format!("{}\n{}", render::summary(plan), addresses::text(urls));
         run.ui.say(summary.trim_end());
         return;
     }
