@@ -49,6 +49,15 @@ pub enum Event {
         /// How long it took.
         millis: u64,
     },
+    /// A step was given up before its end: the user interrupted it, or newer work takes its place.
+    StepStopped {
+        /// The step's number in its plan.
+        step: usize,
+        /// What it did.
+        title: String,
+        /// The service it was for.
+        service: Option<ServiceName>,
+    },
     /// Something failed, with its cause as far as it is known.
     Failed {
         /// The service, where it is one's.

@@ -1,7 +1,8 @@
 //! Carries out a plan: each step as soon as those it waits for are done, side by side.
 //!
-//! A failed step keeps back what waits for it and nothing else. Once cancelled, running steps are
-//! finished and no other is begun: every step can be repeated, so the next run goes on from there.
+//! A failed step keeps back what waits for it and nothing else. Once cancelled, what changes objects is
+//! finished, what makes images or waits is given up, and nothing else is begun: every step can be
+//! repeated, so the next run goes on from there.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -80,7 +81,7 @@ pub struct Execution<'a> {
     pub timeout: Duration,
     /// Who is told.
     pub events: &'a Events,
-    /// Ends the execution after the steps that run.
+    /// Ends the execution: after the steps that change objects, and at once where images are made or something is waited for.
     pub cancel: &'a CancellationToken,
     /// Whether it waits for services that no other step waits for.
     pub wait: bool,
@@ -139,12 +140,13 @@ pub async fn execute(execution: Execution<'_>) -> Outcome {
             });
         }
         match running.next().await {
-            Some((step, true)) => outcome.done.insert(step),
-            Some((step, false)) => outcome.failed.insert(step),
+            Some((step, End::Done)) => outcome.done.insert(step),
+            Some((step, End::Failed)) => outcome.failed.insert(step),
+            Some((step, End::GivenUp)) => outcome.remaining.insert(step),
             None => break,
         };
     }
-    outcome.remaining = waiting.iter().map(|step| step.id).collect();
+    outcome.remaining.extend(waiting.iter().map(|step| step.id));
     outcome
 }
 
@@ -154,7 +156,22 @@ pub fn title(action: &Action) -> String {
     format!("{verb} {object}")
 }
 
-async fn run(execution: Execution<'_>, step: &Step) -> (usize, bool) {
+/// How a step ended.
+enum End {
+    Done,
+    Failed,
+    GivenUp,
+}
+
+/// Whether a step can be left in its middle: what it does for a minute or more changes nothing that the cluster has, or all of it at its end.
+fn can_be_given_up(action: &Action) -> bool {
+    match action {
+        Action::Build { .. } | Action::Deliver { .. } | Action::Await { .. } => true,
+        Action::Apply(_) | Action::Delete { .. } => false,
+    }
+}
+
+async fn run(execution: Execution<'_>, step: &Step) -> (usize, End) {
     let title = title(&step.action);
     let service = step.service.clone();
     let events = execution.events;
@@ -164,8 +181,12 @@ async fn run(execution: Execution<'_>, step: &Step) -> (usize, bool) {
         service: service.clone(),
     });
     let start = Instant::now();
-    match carry_out(execution, step).await {
-        Ok(()) => {
+    let carried_out = tokio::select! {
+        carried_out = carry_out(execution, step) => Some(carried_out),
+        () = execution.cancel.cancelled(), if can_be_given_up(&step.action) => None,
+    };
+    let end = match carried_out {
+        Some(Ok(())) => {
             let millis = start.elapsed().as_millis() as u64;
             events.send(Event::StepDone {
                 step: step.id,
@@ -173,13 +194,22 @@ async fn run(execution: Execution<'_>, step: &Step) -> (usize, bool) {
                 service,
                 millis,
             });
-            (step.id, true)
+            End::Done
         }
-        Err(failure) => {
+        Some(Err(failure)) => {
             events.send(told(&title, service, &failure));
-            (step.id, false)
+            End::Failed
         }
-    }
+        None => {
+            events.send(Event::StepStopped {
+                step: step.id,
+                title,
+                service,
+            });
+            End::GivenUp
+        }
+    };
+    (step.id, end)
 }
 
 async fn carry_out(execution: Execution<'_>, step: &Step) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! Ctrl-C: once to finish the step and go, twice to stop now.
+//! Ctrl-C: once to give up what can be given up, finish the rest and go; twice to stop now.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;

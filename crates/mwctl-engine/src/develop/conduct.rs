@@ -8,6 +8,8 @@
 //! a rebuild is asked for ───────┘
 //! ```
 //!
+//! A plan that is being carried out gives way to a newer one: the images that it still makes are no longer wanted.
+//!
 //! The loop is here; what runs beside a session and only tells is in `companions`.
 
 mod companions;
@@ -115,22 +117,35 @@ pub async fn conduct(plan: Plan<'_>, mut workspace: Workspace) -> Result<(), Con
         // its tree.
         if let Some(prepared) = next.take() {
             let stack = workspace.stack.clone();
-            let mut execution = pin!(carry_out(&plan, &stack, &prepared));
+            let superseded = plan.finish.child_token();
+            let mut execution = pin!(carry_out(&plan, &stack, &prepared, &superseded));
             let complete = loop {
                 tokio::select! {
                     complete = &mut execution => break complete,
                     Some(ended) = running.sessions.join_next() => over(ended)?,
                     Some(arrived) = arrived_rx.recv() => settled.arrived(arrived),
                     Some(ready) = ready_rx.recv() => settled.ready(ready),
+                    Some(service) = rebuild_rx.recv() => {
+                        let service: Service = service;
+                        plan.events.notice(Some(&service.name), "making a newer image");
+                        superseded.cancel();
+                    }
+                    () = documents.next() => if let Some(changed) = reload(&plan, &workspace) {
+                        describe(&plan, &changed, &running);
+                        workspace = changed;
+                        superseded.cancel();
+                    }
                 }
             };
             if plan.finish.is_cancelled() {
                 break;
             }
-            if !complete && !deployed {
+            if superseded.is_cancelled() {
+                next = replan(&plan, &workspace).await;
+            } else if !complete && !deployed {
                 return Err(Conduct::Deployment);
             }
-            if !deployed {
+            if complete && !deployed {
                 // Not sooner: until now, what is ready is what was there before.
                 for service in plan
                     .services
@@ -139,8 +154,11 @@ pub async fn conduct(plan: Plan<'_>, mut workspace: Workspace) -> Result<(), Con
                 {
                     watch_over(&plan, &stack, service, &ready_tx, &mut running.companions);
                 }
+                deployed = true;
             }
-            deployed = true;
+            if next.is_some() {
+                continue;
+            }
         }
         if let Some(live) = settled.verdict(plan.services).filter(|_| plan.detach) {
             return if live {
@@ -240,7 +258,12 @@ fn wanted<'a>(plan: &Plan<'a>, workspace: &'a Workspace) -> Wanted<'a> {
     }
 }
 
-async fn carry_out(plan: &Plan<'_>, stack: &Stack, prepared: &Prepared) -> bool {
+async fn carry_out(
+    plan: &Plan<'_>,
+    stack: &Stack,
+    prepared: &Prepared,
+    cancel: &CancellationToken,
+) -> bool {
     for hold in prepared.plan.obstacles() {
         plan.events.send(Event::Failed {
             service: None,
@@ -256,7 +279,7 @@ async fn carry_out(plan: &Plan<'_>, stack: &Stack, prepared: &Prepared) -> bool 
         images: plan.workshop,
         timeout: plan.timeout,
         events: plan.events,
-        cancel: plan.finish,
+        cancel,
         // A developed service is watched by its companion: its process may well be broken for now.
         wait: false,
     })

@@ -1,7 +1,9 @@
 //! `mwctl test`: a service's tests in a fresh container; the exit code is theirs.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
+use mwctl_core::model::Service;
 use mwctl_engine::deploy::{agent, agent_runs_on, images};
 use mwctl_engine::develop::conduct::subject;
 use mwctl_engine::develop::session::rules;
@@ -14,7 +16,7 @@ use mwctl_engine::workspace::Workspace;
 use crate::args::Test;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::invocation::{Invocation, service};
+use crate::invocation::{Invocation, Target, service};
 
 pub(super) async fn run(run: &Invocation, arguments: &Test) -> Result<Exit, CommandError> {
     super::up::fetch(run).await?;
@@ -50,15 +52,7 @@ pub(super) async fn tests(
         .cloned()
         .unwrap_or_default();
     if let Some(build) = planned.builds.get(&service.name) {
-        let progress = |message: String| tracing::debug!("{message}");
-        let delivered = target
-            .workshop
-            .deliver(service, &build.reference, &progress)
-            .await;
-        if let Err(failure) = delivered {
-            events.send(told("deliver", Some(service.name.clone()), &failure));
-            return Err(CommandError::told());
-        }
+        bring(run, &target, service, &build.reference).await?;
     }
     let identity = run.identity();
     let started = mwctl_engine::clock::since_epoch().as_millis();
@@ -119,4 +113,41 @@ pub(super) async fn tests(
         }
         Err(error) => Err(CommandError::failure(error)),
     }
+}
+
+/// Makes the image of the tests where it is missing and brings it to the nodes, as a step that is told of.
+async fn bring(
+    run: &Invocation,
+    target: &Target,
+    service: &Service,
+    reference: &str,
+) -> Result<(), CommandError> {
+    let events = run.ui.events();
+    let (step, title) = (0, format!("bring the image of {}", service.name));
+    let name = Some(service.name.clone());
+    events.send(Event::StepStarted {
+        step,
+        title: title.clone(),
+        service: name.clone(),
+    });
+    let start = Instant::now();
+    let progress = |message: String| events.send(Event::StepProgress { step, message });
+    let delivered = tokio::select! {
+        delivered = target.workshop.deliver(service, reference, &progress) => delivered,
+        () = run.interrupt.finish.cancelled() => {
+            events.send(Event::StepStopped { step, title, service: name });
+            return Err(CommandError::interrupted());
+        }
+    };
+    if let Err(failure) = delivered {
+        events.send(told("deliver", name, &failure));
+        return Err(CommandError::told());
+    }
+    events.send(Event::StepDone {
+        step,
+        title,
+        service: name,
+        millis: start.elapsed().as_millis() as u64,
+    });
+    Ok(())
 }

@@ -73,6 +73,12 @@ impl Human {
                     self.line(&format!("{} {title}  {time}", good("✓")));
                 }
             }
+            Event::StepStopped { step, title, .. } => {
+                self.done(*step);
+                if !quiet {
+                    self.line(&dim(&format!("- {title}  given up")));
+                }
+            }
             Event::Failed {
                 service,
                 summary,
