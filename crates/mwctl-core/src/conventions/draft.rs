@@ -218,9 +218,13 @@ impl<'a> Maker<'a> {
         if bare {
             said.clear();
         }
+        let tested = has("/test/command")
+            || (said.iter()).any(|said| said.keys.pointer("/test/command").is_some());
+        let built_from = own.pointer("/container/build/file").and_then(Node::text);
         for said in &mut said {
             said.keep_needs(&|name| self.catalogue.needs_no_source(name));
             said.yield_to(below);
+            said.keep_variant(tested, built_from);
             if python {
                 said.run_by_python();
             }

@@ -210,6 +210,15 @@ impl Said {
         }
     }
 
+    /// The variant for tests is of its own file: where the image is built from another (`built_from`), it isn't meant; nor where nobody
+    /// says what the tests are.
+    pub(crate) fn keep_variant(&mut self, tested: bool, built_from: Option<&str>) {
+        let own = self.speaker.to_string();
+        if !tested || built_from.is_some_and(|file| file != own) {
+            remove(&mut self.keys, "/test/variant");
+        }
+    }
+
     /// Where it begins.
     pub(crate) fn at(&self) -> &At {
         &self.keys.at

@@ -336,7 +336,7 @@ pub(crate) fn said(found: &Found, taken_for: Use) -> Said {
     }
     if let Some((name, at, node)) = first([test.as_deref(), Some("test")]) {
         mode(&mut said, "test", node, test_arguments);
-        if taken_for == Use::Image && entrypoint(node).is_some() {
+        if taken_for == Use::Image {
             said.set("/test/variant", text(name, at));
         }
     }

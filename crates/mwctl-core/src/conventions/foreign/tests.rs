@@ -83,21 +83,29 @@ fn where_nobody_else_makes_the_image_it_is_built_as_its_file_says() {
 }
 
 #[test]
-fn tests_run_in_blubbers_variant_for_them_where_it_says_what_they_run() {
+fn tests_run_in_blubbers_variant_for_them() {
     let of = |variant: &str, taken_as| {
         let blubber = format!(
             "version: v4\nvariants:\n  production: {{base: a, copies: [local], entrypoint: [/x]}}\n  test: {variant}\n"
         );
-        let said = taken_for(taken_as, &[(".pipeline/blubber.yaml", &blubber)]);
-        keys(&said[0])["test"].clone()
+        taken_for(taken_as, &[(".pipeline/blubber.yaml", &blubber)]).remove(0)
     };
+    let test = |said: &Said| keys(said)["test"].clone();
     let runs = "{includes: [production], entrypoint: [make, test]}";
-    assert_eq!(
-        of(runs, Use::Image),
-        json!({"command": ["make", "test"], "variant": "test"})
-    );
-    assert_eq!(of(runs, Use::Base), json!({"command": ["make", "test"]}));
-    assert_eq!(of("{base: a}", Use::Image), json!(null));
+    let whole = json!({"command": ["make", "test"], "variant": "test"});
+    assert_eq!(test(&of(runs, Use::Image)), whole);
+    let base = json!({"command": ["make", "test"]});
+    assert_eq!(test(&of(runs, Use::Base)), base);
+    let kept = |tested, built_from| {
+        let mut said = of("{base: a}", Use::Image);
+        said.keep_variant(tested, built_from);
+        keys(&said)["test"]["variant"].clone()
+    };
+    // Somebody else says what the tests are.
+    assert_eq!(kept(true, None), json!("test"));
+    assert_eq!(kept(true, Some(".pipeline/blubber.yaml")), json!("test"));
+    assert_eq!(kept(true, Some("Dockerfile")), json!(null));
+    assert_eq!(kept(false, None), json!(null));
 }
 
 #[test]
