@@ -72,6 +72,7 @@ impl LookError {
         matches!(
             self,
             Self::Pull(PullError::Unreachable { .. })
+                | Self::Base(BaseError::Unreachable { .. })
                 | Self::Archive {
                     source: ArchiveError::Unreachable { .. },
                     ..

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use mwctl_core::lock::{LockedBase, SourceKind};
+use mwctl_core::manifest::LOCAL_IMAGES;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -368,6 +369,16 @@ pub enum BaseError {
         /// Why.
         source: std::io::Error,
     },
+    /// Where it comes from can't be reached.
+    #[error("`{reference}` comes from {place}, which can't be reached")]
+    Unreachable {
+        /// The image's name.
+        reference: String,
+        /// Where from.
+        place: &'static str,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The place failed.
     #[error("cannot fetch `{reference}`")]
     Fetch {
@@ -389,6 +400,12 @@ impl BaseError {
     /// What to type next.
     pub fn hints(&self) -> Vec<String> {
         match self {
+            Self::NotFound { reference, .. } if local_service(reference).is_some() => {
+                let service = local_service(reference).unwrap_or_default();
+                vec![format!(
+                    "it would be made on this machine: `mwctl build {service}`; `mwctl images update` makes all that others stand upon"
+                )]
+            }
             Self::NotFound { reference, .. } | Self::LayerNotFound { reference, .. } => vec![
                 format!("check the name: `{reference}`"),
                 format!(
@@ -404,6 +421,12 @@ impl BaseError {
             _ => Vec::new(),
         }
     }
+}
+
+/// The service whose image has this name, for names that only images of this machine have.
+fn local_service(reference: &str) -> Option<&str> {
+    let rest = reference.strip_prefix(LOCAL_IMAGES)?;
+    rest.split([':', '@']).next()
 }
 
 /// Which manifest of an index is for an architecture: its digest, if there is one.

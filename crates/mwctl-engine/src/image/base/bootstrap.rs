@@ -107,7 +107,17 @@ impl Bootstrap {
         // Equal packages make equal images.
         let command = command.variable("SOURCE_DATE_EPOCH", "0").timeout(LONGEST);
         let done = command.succeed(self.runner.as_ref(), &ignore_lines).await;
-        done.map_err(|error| fetch(error.into()))?;
+        done.map_err(|error| {
+            if lacks_network(error.tail()) {
+                BaseError::Unreachable {
+                    reference: name.to_owned(),
+                    place: "Debian's archive",
+                    source: error.into(),
+                }
+            } else {
+                fetch(error.into())
+            }
+        })?;
         let parse = |text: &str| Reference::parse(text).map_err(|error| fetch(error.into()));
         let (own, wanted) = (parse(&made(suite))?, parse(name)?);
         let options = ImportOptions {
@@ -125,6 +135,19 @@ impl Bootstrap {
             .await
             .map_err(|error: mwctl_image::ImportError| fetch(error.into()))
     }
+}
+
+/// Whether apt failed because it got to nobody (`apt-pkg/acquire`, `methods/connect.cc`).
+fn lacks_network(said: &str) -> bool {
+    [
+        "Temporary failure resolving",
+        "Could not resolve",
+        "Could not connect",
+        "Unable to connect",
+        "Cannot initiate the connection",
+    ]
+    .iter()
+    .any(|words| said.contains(words))
 }
 
 #[async_trait]
@@ -224,6 +247,24 @@ mod tests {
         }
         assert!(bases.resolve("debian:13", "s390x").await.is_err());
         assert_eq!(runner.asked().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_archive_that_cannot_be_reached_is_told_from_one_that_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = async |said: &str| {
+            let bootstrap = Bootstrap::new(
+                folder.path().join("store"),
+                Cache::new(folder.path().join("cache")),
+                Arc::new(ScriptedRunner::new().on("mmdebstrap", 25, said)),
+                Tell::new(drop),
+            );
+            bootstrap.make("bookworm", "debian:12").await.unwrap_err()
+        };
+        let offline = make("E: Failed to fetch http://a/InRelease  Could not resolve 'a'\n").await;
+        assert!(matches!(offline, BaseError::Unreachable { .. }));
+        let full = make("E: No space left on device\n").await;
+        assert!(matches!(full, BaseError::Fetch { .. }));
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
+use mwctl_core::manifest::LOCAL_IMAGES;
 use mwctl_image::oci::Descriptor;
 use mwctl_image::{PullError, Reference, Registry};
 
@@ -34,7 +35,8 @@ impl BaseSource for Registry {
         reference: &str,
         architecture: &str,
     ) -> Result<Option<Base>, BaseError> {
-        if layout::is_local(reference) {
+        // What is made on this machine is in no registry.
+        if layout::is_local(reference) || reference.starts_with(LOCAL_IMAGES) {
             return Ok(None);
         }
         match self.find(&parse(reference)?, architecture).await {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use mwctl_core::conventions::FILE;
 use mwctl_core::model::{BuildFile, Engine, Image, Service};
 use mwctl_core::problem::{Location, Problem};
 use mwctl_engine::images::blubber::{Blubber, Policy};
@@ -51,7 +52,13 @@ impl Recipe {
             None => (None, here.clone(), None),
             Some(folder) if here.join(folder).is_dir() => (None, here.join(folder), None),
             Some(name) => {
-                let workspace = run.workspace()?;
+                let workspace = run.workspace().map_err(|error| {
+                    if here.join(FILE).exists() {
+                        return error;
+                    }
+                    let message = format!("there is no folder `{name}`, and no `{FILE}` here that could name a service so");
+                    CommandError::usage(message).hint("mwctl build FOLDER, or `mwctl -C STACK build SERVICE`")
+                })?;
                 let found = service(&workspace.stack, name)?;
                 let folder = found.source.directory().ok_or_else(|| {
                     CommandError::usage(format!("`{name}` has no files of its own to build"))
