@@ -238,7 +238,12 @@ impl Invocation {
         self.cluster(&context, namespace).await
     }
 
-    async fn cluster(&self, context: &Context, namespace: &str) -> Result<Cluster, CommandError> {
+    /// Connects to the cluster of a context that was chosen.
+    pub(crate) async fn cluster(
+        &self,
+        context: &Context,
+        namespace: &str,
+    ) -> Result<Cluster, CommandError> {
         let kubeconfig = self.kubeconfig()?;
         Cluster::connect(kubeconfig, &context.name, namespace)
             .await

@@ -65,24 +65,28 @@ pub struct UpdateBases {
     pub bases: Vec<String>,
 
     /// Show what would be recorded, and change nothing.
-    #[arg(long, conflicts_with_all = ["test", "deploy"])]
+    #[arg(long, conflicts_with = "deploy")]
     pub dry_run: bool,
 
     /// Record what this machine's image store has, and ask nobody.
     #[arg(long)]
     pub offline: bool,
 
-    /// Don't build the services that depend on what has changed.
-    #[arg(long, conflicts_with_all = ["test", "deploy"])]
+    /// Don't build the services that depend on what has changed; then they aren't tested or deployed, either.
+    #[arg(long, conflicts_with = "deploy")]
     pub no_build: bool,
 
-    /// Run these services' tests in the cluster, in the image for tests, before anything is recorded.
+    /// Don't run these services' tests in the cluster, in the image for tests, before anything is recorded.
     #[arg(long)]
-    pub test: bool,
+    pub no_test: bool,
 
-    /// Deploy the stack afterwards; where that fails, the old lock is taken back.
+    /// Deploy the stack afterwards also where it isn't deployed yet. Where a deployment fails, the old lock is taken back.
     #[arg(long)]
     pub deploy: bool,
+
+    /// Don't deploy the stack afterwards where it is deployed already, which is otherwise done.
+    #[arg(long, conflicts_with = "deploy")]
+    pub no_deploy: bool,
 
     /// A registry that speaks HTTP without TLS, as in `localhost:5000`; may be repeated.
     #[arg(long, value_name = "HOST:PORT")]
@@ -169,11 +173,11 @@ pub enum Image {
         #[arg(long, value_name = "HOST:PORT")]
         plain_http: Vec<String>,
     },
-    /// Take the newest bases: look their names up anew, build what depends on them, record them in `mwctl.lock`.
+    /// Take the newest bases: look their names up anew, build and test what depends on them, record them in `mwctl.lock`, roll them out.
     ///
     /// The lock stands beside `mwctl.yaml` and is made where there is none. From then on builds take exactly what
-    /// it records. It is written last: where a build or a test fails, or a registry can't be reached (exit code 4),
-    /// nothing has changed. To go back, take the old lock back.
+    /// it records. It is written after builds and tests: where one of them fails, or a registry can't be reached (exit code 4),
+    /// nothing has changed. Where the stack is deployed, it is brought up to date. To go back, take the old lock back and type `mwctl up`.
     Update(UpdateBases),
     /// Remove what no image and no running container needs, and steps of builds that weren't used for a week.
     Prune {

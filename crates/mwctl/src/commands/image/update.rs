@@ -7,11 +7,13 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mwctl_core::cluster::Choice;
 use mwctl_core::lock::{FILE, Lock, LockedBase};
 use mwctl_core::name::ServiceName;
 use mwctl_engine::bases::{Circle, Finder, LookError, Meaning, Used, maker, ordered, upon, used};
 use mwctl_engine::images::Progress;
 use mwctl_engine::images::oci::architecture;
+use mwctl_engine::kube::observe;
 use mwctl_engine::workspace::{Workspace, write_lock};
 use serde::Serialize;
 
@@ -21,7 +23,7 @@ use crate::args::{Deploy, Test, Up, UpdateBases};
 use crate::commands::{test, up};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::invocation::Invocation;
+use crate::invocation::{Invocation, unreachable};
 use crate::ui::style::{bold, dim, good};
 
 /// What an update did, or would do.
@@ -96,13 +98,14 @@ pub(super) async fn run(run: &Invocation, arguments: &UpdateBases) -> Result<Exi
         lock: Arc::new(lock),
         ..workspace.clone()
     };
-    if arguments.test {
+    if !arguments.no_build && !arguments.no_test {
         tests(run, &fresh, &order).await.map_err(unchanged)?;
     }
     write(&fresh)?;
     answer.written = true;
     run.ui.answer(&answer, || text(&answer));
-    let exit = if arguments.deploy {
+    let rolls_out = !arguments.no_build && !arguments.no_deploy;
+    let exit = if rolls_out && (arguments.deploy || is_deployed(run, &workspace).await?) {
         deploy(run, &workspace).await?
     } else {
         Exit::Success
@@ -334,6 +337,19 @@ fn write(workspace: &Workspace) -> Result<(), CommandError> {
         let path = workspace.root.join(FILE);
         CommandError::environment(format!("cannot write `{}`: {error}", path.display()))
     })
+}
+
+/// Whether the stack is in the cluster that this run works on; where none runs, it isn't.
+async fn is_deployed(run: &Invocation, workspace: &Workspace) -> Result<bool, CommandError> {
+    let found = run.clusters().await?;
+    let Ok(Choice::Context(context, _)) = run.choose(&found) else {
+        return Ok(false);
+    };
+    let stack = &workspace.stack;
+    let cluster = run.cluster(&context, &stack.namespace).await?;
+    let observed = observe::stack(&cluster, stack.name.as_str()).await;
+    let observed = observed.map_err(|error| unreachable(error, &context.name))?;
+    Ok(!observed.objects.is_empty())
 }
 
 /// Deploys the stack, and takes the old lock back where that fails.
