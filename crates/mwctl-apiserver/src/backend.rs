@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -35,6 +36,11 @@ pub trait Backend: Send + Sync {
 
     /// Connects to a port in the pod's network, as its own loopback reaches it.
     async fn connect(&self, pod: &PodRef, port: u16) -> Result<Connection, Status>;
+
+    /// Why the node would never run such a pod, whatever happens; `None` where it would. Nothing waits for the answer to be found out.
+    fn refusal(&self, _pod: &Value) -> Option<String> {
+        None
+    }
 
     /// Who measures what is used on the node. Without one on any node the cluster has no `metrics.k8s.io`.
     fn meter(&self) -> Option<&dyn Meter> {
@@ -220,6 +226,13 @@ impl Backends {
             .filter(|(_, backend)| backend.meter().is_some())
             .map(|(node, backend)| (node.clone(), backend.clone()))
             .collect()
+    }
+
+    /// Why no node would ever run such a pod, as one of them says it; `None` where one would, and where there is none here.
+    pub fn refusal(&self, pod: &Value) -> Option<String> {
+        let backends: Vec<Arc<dyn Backend>> = lock(&self.0).values().cloned().collect();
+        let refusals: Option<Vec<String>> = backends.iter().map(|it| it.refusal(pod)).collect();
+        refusals?.into_iter().next()
     }
 
     /// The backend of a node.

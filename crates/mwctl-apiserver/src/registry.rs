@@ -32,6 +32,7 @@ pub use list::{ListOptions, WatchStart};
 pub use stamp::now;
 pub use write::{Answer, Change, WriteOptions};
 
+use crate::backend::Backends;
 use crate::custom::Definition;
 use crate::decode;
 use crate::schema::{Resource, Schema, StructId};
@@ -55,6 +56,8 @@ pub struct Registry {
     turn: quotas::Turn,
     definitions: definitions::CurrentDefinitions,
     looked: expiry::Looked,
+    /// The nodes that run pods, as far as they are in this process.
+    nodes: Backends,
 }
 
 /// A resource together with the facts that describe its objects.
@@ -95,9 +98,15 @@ impl Registry {
             turn: quotas::Turn::default(),
             definitions: definitions::CurrentDefinitions::default(),
             looked: expiry::Looked::default(),
+            nodes: Backends::default(),
         };
         registry.bootstrap()?;
         Ok(registry)
+    }
+
+    /// The nodes that run pods, as far as they are in this process.
+    pub fn nodes(&self) -> &Backends {
+        &self.nodes
     }
 
     /// The facts about the built-in kinds.

@@ -44,7 +44,6 @@ pub struct Api {
     /// As of one revision of the definitions.
     documents: Mutex<(u64, Arc<Documents>)>,
     credentials: Credentials,
-    backends: Backends,
 }
 
 /// `OpenAPI` v2 as old clients of Kubernetes ask for it.
@@ -60,7 +59,6 @@ impl Api {
             documents: Mutex::default(),
             registry,
             credentials: Credentials::random()?,
-            backends: Backends::default(),
         })
     }
 
@@ -71,7 +69,7 @@ impl Api {
 
     /// The nodes that run pods, as far as they are in this process.
     pub fn backends(&self) -> &Backends {
-        &self.backends
+        self.registry.nodes()
     }
 
     /// The bearer token of the administrator.
@@ -125,7 +123,7 @@ impl Api {
         let definitions = self.registry.definitions();
         let schema = self.registry.schema();
         let custom = definitions.iter().map(|definition| definition.resource());
-        let measured = metrics::resources(&self.backends).iter();
+        let measured = metrics::resources(self.backends()).iter();
         let all = schema.resources.iter().chain(custom).chain(measured);
         let resources: Vec<&Resource> = all.collect();
         let accept = header_text(parts, header::ACCEPT);

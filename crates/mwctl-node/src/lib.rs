@@ -21,3 +21,9 @@ pub mod streams;
 
 pub use context::Options;
 pub use node::{Node, StartError};
+
+/// Why this node would never run such a pod: what it asks for would make it part of the machine. `None` where it asks for nothing of the
+/// kind. A server that knows can refuse it before whoever makes it tries again and again.
+pub fn never_runs(pod: &k8s_openapi::api::core::v1::Pod) -> Option<String> {
+    pod::security::never(pod)
+}

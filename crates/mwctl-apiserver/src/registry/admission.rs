@@ -112,21 +112,40 @@ impl Registry {
         let Some(pods) = Pods::in_object(target, object) else {
             return Ok(Vec::new());
         };
+        let mut warnings = Vec::new();
+        if old.is_none() {
+            let pod = match &pods {
+                Pods::One(_) => object,
+                Pods::Template(template) => template,
+            };
+            match (self.nodes.refusal(pod), &pods) {
+                (Some(why), Pods::One(_)) => {
+                    let name = text(object, "/metadata/name");
+                    return Err(target.forbidden(name, &why));
+                }
+                // Whoever describes them should know before somebody else fails to make them.
+                (Some(why), Pods::Template(_)) => {
+                    warnings.push(format!("no pod of it will run: {why}"))
+                }
+                (None, _) => {}
+            }
+        }
         if old
             .and_then(|old| Pods::in_object(target, old))
             .is_some_and(|old| old == pods)
         {
-            return Ok(Vec::new());
+            return Ok(warnings);
         }
         let namespace = GroupResource::new("", "namespaces");
         let Some(namespace) = self.store.get(&namespace, &Key::new("", &target.namespace)) else {
-            return Ok(Vec::new());
+            return Ok(warnings);
         };
         let labels = &namespace.value()["metadata"]["labels"];
-        match pods {
-            Pods::One(_) => pod_security::admit_pod(labels, &target.asked(), object),
-            Pods::Template(template) => Ok(pod_security::warn_template(labels, template)),
-        }
+        warnings.extend(match pods {
+            Pods::One(_) => pod_security::admit_pod(labels, &target.asked(), object)?,
+            Pods::Template(template) => pod_security::warn_template(labels, template),
+        });
+        Ok(warnings)
     }
 }
 

@@ -69,9 +69,11 @@ pub(crate) fn is_privileged(container: &Container) -> bool {
     context.is_some_and(|context| context.privileged == Some(true))
 }
 
-/// Why this node doesn't run the pod at all, if so: what it asks for would make it part of the machine.
-pub(crate) fn refuse(pod: &Pod) -> Option<Refusal> {
-    let spec = pod.spec.as_ref()?;
+/// What a pod asks for that would make it part of the machine.
+fn of_the_machine(pod: &Pod) -> Vec<String> {
+    let Some(spec) = &pod.spec else {
+        return Vec::new();
+    };
     let asks = [
         (
             spec.host_network,
@@ -90,18 +92,31 @@ pub(crate) fn refuse(pod: &Pod) -> Option<Refusal> {
     let privileged = containers(pod).filter(|(_, container)| is_privileged(container));
     let privileged = privileged
         .map(|(_, container)| format!("container {}: securityContext.privileged", container.name));
+    asks.chain(privileged).collect()
+}
+
+/// Why no pod that asks for that is run here, ever; `None` where it asks for nothing of the kind.
+pub(crate) fn never(pod: &Pod) -> Option<String> {
+    let asked = of_the_machine(pod);
+    (!asked.is_empty()).then(|| refused(&asked))
+}
+
+fn refused(asked: &[String]) -> String {
+    format!("{NOTHING_PRIVILEGED}; refused: {}", asked.join("; "))
+}
+
+/// Why this node doesn't run the pod at all, if so.
+pub(crate) fn refuse(pod: &Pod) -> Option<Refusal> {
+    let spec = pod.spec.as_ref()?;
+    let mut asked = of_the_machine(pod);
     // They would be the machine's, or nobody's: a pod that needs them must not run without.
     let sysctls = (spec.security_context.iter())
         .flat_map(|context| context.sysctls.iter().flatten())
         .map(|sysctl| format!("spec.securityContext.sysctls: {}", sysctl.name));
-    let refused: Vec<String> = asks.chain(privileged).chain(sysctls).collect();
-    if refused.is_empty() {
-        return None;
-    }
-    let message = format!("{NOTHING_PRIVILEGED}; refused: {}", refused.join("; "));
-    Some(Refusal {
+    asked.extend(sysctls);
+    (!asked.is_empty()).then(|| Refusal {
         reason: "NotPermitted",
-        message,
+        message: refused(&asked),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What the API server asks of a node, in the words of the node. Translates, and decides nothing.
 
 use async_trait::async_trait;
+use k8s_openapi::api::core::v1::Pod;
 use mwctl_apiserver::backend::{
     Backend, Connection, ContainerRef, Exit, Log, LogOptions, LogSource, Meter, NodeUsage, PodRef,
     Process, Streams, TerminalSize, Usage,
@@ -9,6 +10,8 @@ use mwctl_apiserver::status::Status;
 use mwctl_node::log::{Query, Stream};
 use mwctl_node::meter::{NodeMeter, Use};
 use mwctl_node::streams::{NodeStreams, Place, Session, StreamError, Wanted};
+use serde::Deserialize as _;
+use serde_json::Value;
 
 /// A node's streams and its meter, for the API server of its cluster.
 pub(super) struct NodeBackend {
@@ -69,6 +72,12 @@ impl Backend for NodeBackend {
             ))
         })?;
         Ok(Box::new(connected))
+    }
+
+    fn refusal(&self, pod: &Value) -> Option<String> {
+        // What isn't written as a pod is refused for that.
+        let pod = Pod::deserialize(pod).ok()?;
+        mwctl_node::never_runs(&pod)
     }
 
     fn meter(&self) -> Option<&dyn Meter> {
