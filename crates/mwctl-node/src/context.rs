@@ -65,6 +65,7 @@ impl Context {
         options: Options,
     ) -> (Self, events::Writer) {
         let (events, writer) = events::channel(client.clone(), options.name.clone());
+        let machine = crate::machine::Machine::look(&options.empty);
         let context = Self {
             events,
             client,
@@ -72,7 +73,7 @@ impl Context {
             images,
             networks,
             options,
-            machine: crate::machine::Machine::look(),
+            machine,
             live: Mutex::default(),
         };
         (context, writer)

@@ -1,6 +1,9 @@
 //! What this machine is, as a node's object tells it.
 
 use std::fs;
+use std::path::Path;
+
+use rustix::fs::statvfs;
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -8,6 +11,8 @@ pub(crate) struct Machine {
     pub(crate) processors: u64,
     /// In bytes.
     pub(crate) memory: u64,
+    /// Of the disk that pods write to, in bytes.
+    pub(crate) disk: u64,
     pub(crate) kernel: String,
     pub(crate) system: String,
     /// Which machine it is, among all.
@@ -17,12 +22,14 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn look() -> Self {
+    /// Looks at this machine, whose pods write below `folder`.
+    pub(crate) fn look(folder: &Path) -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let trimmed = |path| read(path).trim().to_owned();
         Self {
             processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u64),
             memory: meminfo(&read("/proc/meminfo"), "MemTotal").unwrap_or_default(),
+            disk: disk(folder),
             kernel: trimmed("/proc/sys/kernel/osrelease"),
             system: pretty_name(&read("/etc/os-release")),
             id: trimmed("/etc/machine-id"),
@@ -47,6 +54,12 @@ pub(crate) fn meminfo(text: &str, name: &str) -> Option<u64> {
     let (_, number) = lines.find(|(known, _)| *known == name)?;
     let kibibytes: u64 = number.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
+}
+
+/// How much the disk of a folder holds, or of the nearest one above it that is there; 0 where that can't be told.
+fn disk(folder: &Path) -> u64 {
+    let mut found = folder.ancestors().filter_map(|it| statvfs(it).ok());
+    found.next().map_or(0, |it| it.f_blocks * it.f_frsize)
 }
 
 fn pretty_name(os_release: &str) -> String {

@@ -11,7 +11,7 @@ pub(crate) mod begin;
 pub(crate) mod checkout;
 pub(crate) mod decide;
 mod describe;
-mod environment;
+pub(crate) mod environment;
 mod fields;
 mod grpc;
 mod hooks;

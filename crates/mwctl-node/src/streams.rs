@@ -22,6 +22,7 @@ use crate::attachment::Through;
 use crate::context::Context;
 use crate::log::{self, Query, Stream};
 use crate::pod::begin::chain;
+use crate::pod::environment::TERMINAL;
 use crate::pod::live::{self, Bound, Live};
 
 /// One container of one pod.
@@ -132,10 +133,14 @@ impl NodeStreams {
         wanted: Wanted,
     ) -> Result<Session, StreamError> {
         let live = self.running(place)?;
-        let process = Process {
+        let mut process = Process {
             arguments: command.to_vec(),
             ..(*live.environment).clone()
         };
+        let has_kind = |lines: &[String]| lines.iter().any(|line| line.starts_with("TERM="));
+        if wanted.terminal && !has_kind(&process.environment) {
+            process.environment.push(format!("TERM={TERMINAL}"));
+        }
         let failed = |error: io::Error| StreamError::Failed(error.to_string());
         let mut theirs = Streams::default();
         let (mut stdin, mut stdout, mut stderr) = (None, None, None);

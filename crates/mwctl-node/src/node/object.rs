@@ -39,6 +39,10 @@ pub(super) fn node(
             "memory".to_owned(),
             Quantity(format!("{}Ki", machine.memory / 1024)),
         ),
+        (
+            "ephemeral-storage".to_owned(),
+            Quantity(format!("{}Ki", machine.disk / 1024)),
+        ),
         ("pods".to_owned(), Quantity(PODS.to_owned())),
     ]);
     let told = |kind: &str, value: String| NodeAddress {
@@ -140,6 +144,7 @@ mod tests {
         let machine = Machine {
             processors: 2,
             memory: 1 << 30,
+            disk: 1 << 40,
             ..Machine::default()
         };
         let node = node(
@@ -150,10 +155,13 @@ mod tests {
             Timestamp::UNIX_EPOCH,
         );
         let status = node.status.unwrap();
-        assert_eq!(
-            status.capacity.unwrap()["memory"],
-            Quantity("1048576Ki".to_owned())
-        );
+        let capacity = status.capacity.unwrap();
+        for (name, amount) in [
+            ("memory", "1048576Ki"),
+            ("ephemeral-storage", "1073741824Ki"),
+        ] {
+            assert_eq!(capacity[name], Quantity(amount.to_owned()));
+        }
         let conditions = status.conditions.unwrap();
         let holding: Vec<_> = conditions
             .iter()

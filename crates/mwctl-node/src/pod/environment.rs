@@ -5,6 +5,9 @@ use k8s_openapi::api::core::v1::{Container, EnvVar, Pod, Service};
 use super::fields::{self, Surroundings};
 use super::sources::Sources;
 
+/// The kind of terminal that a process with one has, unless somebody says otherwise: as in every container runtime.
+pub(crate) const TERMINAL: &str = "xterm";
+
 /// Variables in order; a later one of the same name takes the place of an earlier one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Variables(Vec<(String, String)>);
@@ -80,6 +83,9 @@ pub(crate) fn environment(
         .and_then(|spec| spec.hostname.clone())
         .or_else(|| pod.metadata.name.clone());
     all.set("HOSTNAME", hostname.unwrap_or_default());
+    if container.tty == Some(true) && all.get("TERM").is_none() {
+        all.set("TERM", TERMINAL.to_owned());
+    }
     for (name, value) in of_services(pod, services) {
         all.set(&name, value);
     }
