@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{AttachParams, DynamicObject, LogParams, Patch, PatchParams};
+use kube::api::{AttachParams, DynamicObject, LogParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::GroupVersionKind;
 use kube::discovery::pinned_kind;
@@ -138,23 +138,73 @@ async fn hook(pods: &Api<Pod>, client: &Client, asked: &str, address: &str) {
     assert!(log.contains("GET /from-a-hook"), "{log}");
 }
 
-#[test]
-fn pods_run_on_this_machine_and_find_each_other() {
-    let folder = Folder::new();
-    // It ends by itself also when this test is killed.
-    let created = folder.mwctl([
-        "cluster", "create", "demo", "--grade", "node", "--ttl", "5m",
-    ]);
+/// Makes a cluster with a node, has something done with a client of it, and removes it. It ends by itself also when this test is killed.
+fn within(folder: &Folder, name: &str, more: &[&str], work: impl AsyncFnOnce(Client)) {
+    let create = ["cluster", "create", name, "--grade", "node", "--ttl", "5m"];
+    let created = folder.mwctl(create.into_iter().chain(more.iter().copied()));
     assert!(created.ends_with("[exit status: 0]\n"), "{created}");
-    let known = folder.mwctl(["cluster", "kubeconfig", "demo"]);
+    let known = folder.mwctl(["cluster", "kubeconfig", name]);
     let kubeconfig = known
         .lines()
         .next()
         .unwrap()
         .replace("HOME", &folder.home());
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async { talk(&client(&kubeconfig).await).await });
-    let deleted = folder.mwctl(["cluster", "delete", "demo"]);
+    runtime.block_on(async { work(client(&kubeconfig).await).await });
+    let deleted = folder.mwctl(["cluster", "delete", name]);
     assert!(deleted.ends_with("[exit status: 0]\n"), "{deleted}");
     assert!(folder.clusters().is_empty());
+}
+
+#[test]
+fn pods_run_on_this_machine_and_find_each_other() {
+    within(&Folder::new(), "demo", &[], async |client| {
+        talk(&client).await;
+    });
+}
+
+#[test]
+fn pods_have_of_this_machine_what_is_allowed_and_no_more() {
+    let folder = Folder::new().file("shared/note", "from the machine\n");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // It answers whoever comes; the process ends with the tests.
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::io::Write::write_all(&mut stream, b"from a port").ok();
+        }
+    });
+    let allowed = format!("answers={port}");
+    let more = ["--host-port", &allowed, "--host-folder", "shared"];
+    let shared = folder.work().join("shared");
+    within(&folder, "allowed", &more, async |client| {
+        let reads = format!(
+            "import socket\nprint(socket.create_connection(('host.mwctl.internal', {port})).recv(99).decode())\nprint(open('/m/note').read())"
+        );
+        let reads = json!({"name": "reads", "image": IMAGE, "command": ["python3", "-c", reads],
+            "volumeMounts": [{"name": "m", "mountPath": "/m"}]});
+        let pod = |name: &str, spec: Value| json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec});
+        let volumes = json!([{"name": "m", "hostPath": {"path": shared}}]);
+        let spec = json!({"restartPolicy": "Never", "containers": [reads], "volumes": volumes});
+        apply(&client, pod("reads", spec)).await;
+        let pods: Api<Pod> = Api::default_namespaced(client.clone());
+        phase(&pods, "reads", "Succeeded").await;
+        let log = pods.logs("reads", &LogParams::default()).await.unwrap();
+        assert_eq!(log, "from a port\nfrom the machine\n\n");
+
+        // What would be part of the machine is refused before anybody tries to run it again and again.
+        let container =
+            json!({"name": "c", "image": IMAGE, "securityContext": {"privileged": true}});
+        let spec = json!({"hostNetwork": true, "containers": [container]});
+        let whole: Pod = serde_json::from_value(pod("whole", spec)).unwrap();
+        let refused = pods.create(&PostParams::default(), &whole).await;
+        let refused = refused.unwrap_err().to_string();
+        for part in [
+            "is forbidden",
+            "spec.hostNetwork",
+            "container c: securityContext.privileged",
+        ] {
+            assert!(refused.contains(part), "{refused}");
+        }
+    });
 }

@@ -14,7 +14,7 @@ use crate::commands::completion::{fields, services};
 use crate::env;
 use crate::ui::{Color, Output};
 
-pub use cluster::{Cluster, Disposable, Grade};
+pub use cluster::{Allowed, Cluster, Disposable, Grade};
 pub use image::{Build, Builder, Image, UpdateBases};
 
 /// A miniature of the production stack on your own machine, and the shortest loop from an edit to

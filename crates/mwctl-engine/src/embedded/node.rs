@@ -7,7 +7,7 @@ mod images;
 mod readers;
 mod written;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -45,6 +45,8 @@ pub struct NodeOptions {
     pub accounts: Vec<PathBuf>,
     /// Folders below which pods may mount files of this machine.
     pub mountable: Vec<PathBuf>,
+    /// Ports of this machine that pods may reach, by the names by which they were allowed.
+    pub host_ports: BTreeMap<String, u16>,
     /// A folder of symbolic links to the checkouts that pods may mount, which may come and go.
     pub checkouts: Option<PathBuf>,
     /// Hosts and ports that pods must not reach: the servers of other clusters.
@@ -127,6 +129,7 @@ pub(super) async fn start(
             SocketAddrV4::new(address, endpoint.address().port()),
         )),
         refused,
+        host_ports: options.host_ports,
         host_access: loopback.as_ref().map(Loopback::network),
         ..Config::default()
     };

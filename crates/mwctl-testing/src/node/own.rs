@@ -95,6 +95,7 @@ async fn start(folder: &Path) -> Result<Serving, Failure> {
         images: images(folder),
         accounts: accounts(),
         mountable: Vec::new(),
+        host_ports: std::collections::BTreeMap::new(),
         checkouts: None,
         refused: Vec::new(),
     };

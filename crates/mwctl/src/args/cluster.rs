@@ -1,9 +1,11 @@
 //! `mwctl cluster`: what can be typed.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use serde::{Deserialize, Serialize};
 
 use super::duration;
 
@@ -69,6 +71,9 @@ pub enum Cluster {
         /// The driver, as in `docker`; the profile's own where it has one.
         #[arg(long)]
         driver: Option<String>,
+        /// What pods of the embedded cluster may have of this machine: it is remembered until something else is said.
+        #[command(flatten)]
+        allowed: Allowed,
     },
     /// Stop a minikube profile, or a cluster that `mwctl` serves.
     Stop {
@@ -84,8 +89,37 @@ pub enum Cluster {
     },
 }
 
+/// What pods may have of this machine beside what is theirs.
+#[derive(Args, Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Allowed {
+    /// Let pods reach this port of the machine at `host.mwctl.internal`, as in `collector=4317`; may be repeated.
+    #[arg(long = "host-port", value_name = "NAME=PORT", value_parser = host_port)]
+    pub host_ports: Vec<(String, u16)>,
+
+    /// Let pods mount what is below this folder, by `hostPath`; may be repeated.
+    #[arg(long = "host-folder", value_name = "FOLDER")]
+    pub host_folders: Vec<PathBuf>,
+}
+
+impl Allowed {
+    /// Whether it is nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn host_port(text: &str) -> Result<(String, u16), String> {
+    let wrong = || format!("`{text}` isn't NAME=PORT, as in `collector=4317`");
+    let (name, port) = text.split_once('=').ok_or_else(wrong)?;
+    let port = port.parse().map_err(|_| wrong())?;
+    if name.is_empty() || port == 0 {
+        return Err(wrong());
+    }
+    Ok((name.to_owned(), port))
+}
+
 /// How a disposable cluster is served.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Disposable {
     /// What it can do.
     #[arg(long, value_enum, default_value_t)]
@@ -98,6 +132,10 @@ pub struct Disposable {
     /// The API alone: whoever else acts on objects is started by you.
     #[arg(long, conflicts_with = "simulate_pods")]
     pub without_controllers: bool,
+
+    /// What its pods may have of this machine.
+    #[command(flatten)]
+    pub allowed: Allowed,
 }
 
 /// What a disposable cluster can do.
@@ -108,4 +146,17 @@ pub enum Grade {
     Api,
     /// The same, and a node of this machine that runs pods as containers.
     Node,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_of_the_machine_has_a_name() {
+        assert_eq!(host_port("a=80"), Ok(("a".to_owned(), 80)));
+        for wrong in ["80", "=80", "a=", "a=0", "a=70000"] {
+            host_port(wrong).unwrap_err();
+        }
+    }
 }

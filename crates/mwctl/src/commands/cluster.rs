@@ -32,7 +32,7 @@ pub(super) async fn run(run: &Invocation, arguments: &Cluster) -> Result<Exit, C
             ttl,
             persist,
         } => {
-            let options = disposable::options(run, *disposable, *ttl, *persist);
+            let options = disposable::options(run, disposable, *ttl, *persist)?;
             disposable::create(run, name, options).await
         }
         Cluster::Delete { names } => disposable::delete(run, names).await,
@@ -40,23 +40,33 @@ pub(super) async fn run(run: &Invocation, arguments: &Cluster) -> Result<Exit, C
         Cluster::Run {
             disposable,
             command,
-        } => disposable::with(run, *disposable, command).await,
+        } => disposable::with(run, disposable, command).await,
         Cluster::Serve {
             name,
             disposable,
             ttl,
             persist,
         } => {
-            let options = disposable::options(run, *disposable, *ttl, *persist);
+            let options = disposable::options(run, disposable, *ttl, *persist)?;
             disposable::serve(run, name, options).await
         }
         Cluster::List => list(run).await,
-        Cluster::Start { profile, .. } if profile == EMBEDDED => disposable::start_embedded(run)
-            .await
-            .map(|()| Exit::Success),
-        Cluster::Start { profile, driver } => {
-            minikube::start(run, profile, driver.as_deref()).await
+        Cluster::Start {
+            profile, allowed, ..
+        } if profile == EMBEDDED => {
+            disposable::allow(run, allowed)?;
+            disposable::start_embedded(run)
+                .await
+                .map(|()| Exit::Success)
         }
+        Cluster::Start { allowed, .. } if !allowed.is_empty() => {
+            let message = "`--host-port` and `--host-folder` are for the embedded cluster";
+            Err(CommandError::usage(message)
+                .hint("minikube has `minikube mount` and `host.minikube.internal`"))
+        }
+        Cluster::Start {
+            profile, driver, ..
+        } => minikube::start(run, profile, driver.as_deref()).await,
         Cluster::Stop { profile } => match run.disposable().find(profile) {
             Some(known) => disposable::stop(run, &known).await,
             None => minikube::stop(run, profile).await,

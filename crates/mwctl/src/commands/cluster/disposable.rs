@@ -12,7 +12,7 @@ use mwctl_engine::embedded::{
 };
 use serde::Serialize;
 
-use crate::args::{Disposable, Grade};
+use crate::args::{Allowed, Disposable, Grade};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::invocation::Invocation;
@@ -48,26 +48,86 @@ struct Deleted<'a> {
 /// How a cluster is served, as the command line says it.
 pub(super) fn options(
     run: &Invocation,
-    disposable: Disposable,
+    disposable: &Disposable,
     ttl: Option<Duration>,
     persist: bool,
-) -> Options {
+) -> Result<Options, CommandError> {
     let environment = &run.environment;
+    let allowed = &disposable.allowed;
+    if !allowed.is_empty() && disposable.grade != Grade::Node {
+        let message = "without a node there are no pods that could have anything of this machine";
+        return Err(CommandError::usage(message).hint("add `--grade node`"));
+    }
+    let mountable = folders(&allowed.host_folders)?;
     let node = (disposable.grade == Grade::Node).then(|| NodeOptions {
         images: environment.image_store.clone(),
         accounts: environment.accounts.clone(),
-        mountable: Vec::new(),
+        mountable,
+        host_ports: allowed.host_ports.iter().cloned().collect(),
         checkouts: None,
         // A file that is broken names no server; whoever chooses a cluster is told so.
         refused: servers(&environment.kubeconfig).unwrap_or_default(),
     });
-    Options {
+    Ok(Options {
         simulate_pods: disposable.simulate_pods,
         ttl,
         persist,
         without_controllers: disposable.without_controllers,
         node,
+    })
+}
+
+/// Folders as they are named from anywhere; one that isn't there is refused.
+fn folders(named: &[PathBuf]) -> Result<Vec<PathBuf>, CommandError> {
+    let whole = |folder: &PathBuf| {
+        let found = folder.canonicalize().and_then(|path| {
+            if path.is_dir() {
+                Ok(path)
+            } else {
+                Err(std::io::ErrorKind::NotADirectory.into())
+            }
+        });
+        found.map_err(|error| {
+            let message = format!("pods can't mount from `{}`: {error}", folder.display());
+            CommandError::usage(message)
+        })
+    };
+    named.iter().map(whole).collect()
+}
+
+/// Where it is remembered what pods of the embedded cluster may have of this machine.
+fn remembered(run: &Invocation) -> PathBuf {
+    let data = run.disposable().data(EMBEDDED);
+    data.with_file_name(format!("{EMBEDDED}.allowed.json"))
+}
+
+/// Remembers what pods of the embedded cluster may have of this machine, in the place of what was said before; nothing changes that.
+pub(super) fn allow(run: &Invocation, allowed: &Allowed) -> Result<(), CommandError> {
+    if allowed.is_empty() {
+        return Ok(());
     }
+    if run.disposable().find(EMBEDDED).is_some() {
+        let message = "the embedded cluster runs already, with what was allowed before";
+        let hint = "mwctl cluster stop embedded, and the same again";
+        return Err(CommandError::environment(message).hint(hint));
+    }
+    let whole = Allowed {
+        host_folders: folders(&allowed.host_folders)?,
+        ..allowed.clone()
+    };
+    let file = remembered(run);
+    let text = serde_json::to_vec(&whole).map_err(CommandError::internal)?;
+    let folder = file.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let written = folder.and_then(|()| std::fs::write(&file, text));
+    written.map_err(|error| {
+        CommandError::environment(format!("cannot write `{}`: {error}", file.display()))
+    })
+}
+
+/// What was remembered; nothing where there is nothing that can be read.
+fn allowed(run: &Invocation) -> Allowed {
+    let text = std::fs::read(remembered(run)).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
 }
 
 fn claim(error: ClaimError) -> CommandError {
@@ -126,8 +186,9 @@ pub(crate) async fn start_embedded(run: &Invocation) -> Result<(), CommandError>
         grade: Grade::Node,
         simulate_pods: false,
         without_controllers: false,
+        allowed: allowed(run),
     };
-    let options = options(run, wanted, None, true);
+    let options = options(run, &wanted, None, true)?;
     let started = detached(run, EMBEDDED, options).await;
     started
         .map(drop)
@@ -176,8 +237,12 @@ async fn detached(run: &Invocation, name: &str, options: Options) -> Result<Know
     if options.without_controllers {
         arguments.push("--without-controllers".to_owned());
     }
-    if options.node.is_some() {
+    if let Some(node) = &options.node {
         arguments.push("--grade=node".to_owned());
+        let ports = node.host_ports.iter();
+        arguments.extend(ports.map(|(name, port)| format!("--host-port={name}={port}")));
+        let folders = node.mountable.iter();
+        arguments.extend(folders.map(|folder| format!("--host-folder={}", folder.display())));
     }
     if let Some(ttl) = options.ttl {
         arguments.extend(["--ttl".to_owned(), format!("{}ms", ttl.as_millis())]);
@@ -205,6 +270,9 @@ pub(super) async fn delete(run: &Invocation, names: &[String]) -> Result<Exit, C
             deleted.map_err(CommandError::environment)?;
         }
         clusters.forget(name).map_err(claim)?;
+        if name == EMBEDDED {
+            drop(std::fs::remove_file(remembered(run)));
+        }
     }
     run.ui.answer(&Deleted { deleted: names }, || {
         format!("deleted {}\n", names.join(", "))
@@ -222,11 +290,11 @@ pub(super) fn kubeconfig(run: &Invocation, name: &str) -> Result<Exit, CommandEr
 /// Runs a command with a cluster that this process serves.
 pub(super) async fn with(
     run: &Invocation,
-    disposable: Disposable,
+    disposable: &Disposable,
     command: &[OsString],
 ) -> Result<Exit, CommandError> {
     let name = format!("run-{}", std::process::id());
-    let options = options(run, disposable, None, false);
+    let options = options(run, disposable, None, false)?;
     let serving = embedded::serve(&run.disposable(), &name, options).await;
     let serving = serving.map_err(not_served)?;
     let terminal = std::io::stdin().is_terminal();
