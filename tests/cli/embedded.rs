@@ -2,6 +2,10 @@
 //!
 //! Disposable clusters are in `disposable.rs`; what a node does is tested where it is.
 
+use std::path::Path;
+
+use serde_json::Value;
+
 use crate::folder::Folder;
 
 /// A service that needs nothing but this machine's own programs.
@@ -45,4 +49,44 @@ fn what_deploys_starts_the_embedded_cluster_which_keeps_what_it_has() {
 
     drop(gone);
     assert!(folder.clusters().is_empty());
+}
+
+/// A service that can be used a moment after its process began.
+const SLOW: &str = "apiVersion: mwctl/v1
+kind: Service
+name: teller
+container:
+  image: mwctl.local/host
+  user: 1000
+  command: [/bin/sh, -c, 'sleep 1; exec python3 -m http.server 8000']
+  ports: [{name: http, port: 8000}]
+  probes: {readiness: {tcp: {port: 8000}}}
+";
+
+#[test]
+fn what_a_stopped_cluster_started_again_is_waited_for_however_often_that_was() {
+    let folder = Folder::new().file("mwctl.yaml", SLOW);
+    let _gone = Gone(&folder);
+    for _ in 0..4 {
+        let up = folder.mwctl(["up", "--timeout", "60s"]);
+        assert!(up.ends_with("[exit status: 0]\n"), "{up}");
+        folder.mwctl(["cluster", "stop", "embedded"]);
+    }
+}
+
+#[test]
+fn a_cluster_of_another_version_is_replaced_with_its_objects() {
+    let folder = Folder::new().file("mwctl.yaml", SERVICE);
+    let _gone = Gone(&folder);
+    folder.mwctl(["up", "--timeout", "60s"]);
+    let lease = Path::new(&folder.home()).join(".local/state/mwctl/clusters/embedded/lease.json");
+    for _ in 0..4 {
+        let text = std::fs::read_to_string(&lease).unwrap();
+        let mut value: Value = serde_json::from_str(&text).unwrap();
+        value["version"] = "0.0.9".into();
+        std::fs::write(&lease, value.to_string()).unwrap();
+        let up = folder.mwctl(["up", "--timeout", "60s"]);
+        assert!(up.ends_with("[exit status: 0]\n"), "{up}");
+        assert!(!up.contains("apply"), "{up}");
+    }
 }

@@ -67,3 +67,19 @@ fn the_programs_of_a_killed_run_end_and_the_next_run_takes_its_folder_away() {
     assert!(transcript.contains("it is not there"), "{transcript}");
     assert_eq!(fetching(&folder), 0);
 }
+
+#[test]
+fn the_command_of_a_killed_cluster_run_ends_with_all_that_it_started() {
+    let script = "PATH=/usr/bin:/bin; sleep 1000 & echo $$ $! > pids.new; mv pids.new pids; wait";
+    let folder = Folder::new();
+    let mut run = folder.spawn(["cluster", "run", "--", "/bin/sh", "-c", script]);
+    eventually("the command runs", || folder.text("pids").is_some());
+    let pids = folder.text("pids").unwrap();
+    let pids: Vec<&str> = pids.split_whitespace().collect();
+    assert!(pids.iter().all(|pid| runs(pid)), "{pids:?}");
+    run.kill().unwrap();
+    run.wait().unwrap();
+    eventually("the command and what it started have ended", || {
+        !pids.iter().any(|pid| runs(pid))
+    });
+}

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 #[cfg(any(test, feature = "fakes"))]
 pub mod fake;
-mod guard;
+pub(crate) mod guard;
 mod process;
 
 pub use process::ProcessRunner;

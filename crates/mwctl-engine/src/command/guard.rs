@@ -25,7 +25,7 @@ for group in $live; do kill -s KILL -- "-$group"; done
 
 /// The shell, started with the first program and shared by all that a runner starts.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Guard(Arc<Mutex<State>>);
+pub(crate) struct Guard(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 enum State {
@@ -41,14 +41,14 @@ enum State {
 
 /// A group of processes that is killed if this process dies; no longer when dropped.
 #[derive(Debug)]
-pub(super) struct Guarded {
+pub(crate) struct Guarded {
     guard: Guard,
     group: Pid,
 }
 
 impl Guard {
     /// Kills a group if this process dies. The shell must be [`Self::ready`].
-    pub(super) fn watch(&self, group: Pid) -> Guarded {
+    pub(crate) fn watch(&self, group: Pid) -> Guarded {
         self.tell('+', group);
         Guarded {
             guard: self.clone(),
@@ -58,7 +58,7 @@ impl Guard {
 
     /// Starts the shell where it doesn't run yet. Called before a program is started, so that as little time as can be passes in which
     /// nobody would end it.
-    pub(super) fn ready(&self) {
+    pub(crate) fn ready(&self) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::NotYet) {
             *state = start();

@@ -2,11 +2,14 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::claim::{ClaimError, Clusters, Known};
@@ -118,17 +121,26 @@ pub fn leave_session() {
     }
 }
 
-/// Ends a cluster, and waits until it is gone.
+/// Ends a cluster, and waits until it is gone and its process has ended: what that one has open is nobody else's before.
 pub async fn delete(clusters: &Clusters, known: &Known) -> Result<(), DeleteError> {
+    let process = living(known);
     signal(known, Signal::TERM)?;
-    if !gone(clusters, known, TO_END).await? {
+    if !gone(clusters, known, &process).await? {
         signal(known, Signal::KILL)?;
-        gone(clusters, known, TO_END).await?;
+        gone(clusters, known, &process).await?;
     }
     clusters.forget_log(&known.name);
     // Whoever was killed left its folder, which the next command sweeps as well.
     clusters.sweep().ok();
     Ok(())
+}
+
+/// The process that serves a cluster, as something that can be waited for; `None` where there is none but this one.
+fn living(known: &Known) -> Arc<Option<OwnedFd>> {
+    let pid = known.lease.pid;
+    let lives = known.lease.is_of_a_living_process() && pid != std::process::id();
+    let process = Pid::from_raw(pid as i32).filter(|_| lives);
+    Arc::new(process.and_then(|process| pidfd_open(process, PidfdFlags::empty()).ok()))
 }
 
 fn signal(known: &Known, signal: Signal) -> Result<(), DeleteError> {
@@ -143,11 +155,22 @@ fn signal(known: &Known, signal: Signal) -> Result<(), DeleteError> {
     }
 }
 
-/// Whether the cluster was gone before the time was up.
-async fn gone(clusters: &Clusters, known: &Known, limit: Duration) -> Result<bool, DeleteError> {
-    let (clusters, name) = (clusters.clone(), known.name.clone());
-    let wait = tokio::task::spawn_blocking(move || clusters.wait_until_gone(&name));
-    match tokio::time::timeout(limit, wait).await {
+/// Whether the cluster was gone, and its process, before the time was up.
+async fn gone(
+    clusters: &Clusters,
+    known: &Known,
+    process: &Arc<Option<OwnedFd>>,
+) -> Result<bool, DeleteError> {
+    let (clusters, name, process) = (clusters.clone(), known.name.clone(), process.clone());
+    let wait = tokio::task::spawn_blocking(move || {
+        clusters.wait_until_gone(&name)?;
+        if let Some(process) = process.as_ref() {
+            // A process that has ended can be read from.
+            poll(&mut [PollFd::new(process, PollFlags::IN)], None)?;
+        }
+        Ok(())
+    });
+    match tokio::time::timeout(TO_END, wait).await {
         Ok(waited) => {
             let waited = waited.unwrap_or_else(|error| Err(io::Error::other(error)));
             waited.map(|()| true).map_err(DeleteError::Wait)

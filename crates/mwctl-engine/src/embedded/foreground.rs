@@ -6,9 +6,10 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::ExitStatus;
 
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::Child;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::command::guard::Guard;
 
 /// Where a client looks for its clusters.
 const KUBECONFIG: &str = "KUBECONFIG";
@@ -18,12 +19,13 @@ pub const NOT_FOUND: u8 = 127;
 
 /// Runs a command to its end, and passes on what this process is told by signals.
 ///
-/// Ctrl-C comes from a terminal to both, and is passed on only where there is none (`terminal`).
+/// Ctrl-C comes from a terminal to both, and is passed on only where there is none (`terminal`). There the command has a process group of
+/// its own, which ends with this process however that ends.
 ///
 /// Cancel safety: dropping it kills the command.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the command has this process's streams and process group, as no other program of ours"
+    reason = "the command has this process's streams, as no other program of ours"
 )]
 pub async fn run(command: &[OsString], kubeconfig: &Path, terminal: bool) -> io::Result<u8> {
     let (program, arguments) = command
@@ -32,11 +34,19 @@ pub async fn run(command: &[OsString], kubeconfig: &Path, terminal: bool) -> io:
     let mut interrupts = signal(SignalKind::interrupt())?;
     let mut terminations = signal(SignalKind::terminate())?;
     let mut hangups = signal(SignalKind::hangup())?;
-    let mut child = tokio::process::Command::new(program)
+    let mut command = tokio::process::Command::new(program);
+    command
         .args(arguments)
         .env(KUBECONFIG, kubeconfig)
-        .kill_on_drop(true)
-        .spawn()?;
+        .kill_on_drop(true);
+    let guard = Guard::default();
+    if !terminal {
+        guard.ready();
+        command.process_group(0);
+    }
+    let mut child = command.spawn()?;
+    let group = child.id().and_then(|id| Pid::from_raw(id as i32));
+    let _guarded = group.filter(|_| !terminal).map(|group| guard.watch(group));
     loop {
         let told = tokio::select! {
             status = child.wait() => return status.map(code),
@@ -44,15 +54,19 @@ pub async fn run(command: &[OsString], kubeconfig: &Path, terminal: bool) -> io:
             _ = terminations.recv() => Some(Signal::TERM),
             _ = hangups.recv() => Some(Signal::HUP),
         };
-        if let Some(told) = told {
-            pass_on(&child, told);
+        if let (Some(told), Some(id)) = (told, child.id()) {
+            pass_on(id, told, terminal);
         }
     }
 }
 
-fn pass_on(child: &Child, signal: Signal) {
-    let pid = child.id().and_then(|id| Pid::from_raw(id as i32));
-    if let Some(Err(error)) = pid.map(|pid| kill_process(pid, signal)) {
+fn pass_on(id: u32, signal: Signal, terminal: bool) {
+    let told = match Pid::from_raw(id as i32) {
+        Some(pid) if terminal => kill_process(pid, signal),
+        Some(group) => kill_process_group(group, signal),
+        None => Ok(()),
+    };
+    if let Err(error) = told {
         tracing::debug!("the command wasn't told: {error}");
     }
 }

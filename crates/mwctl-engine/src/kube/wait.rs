@@ -13,7 +13,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use mwctl_core::manifest::{Form, ObjectId};
 use mwctl_core::model::{Condition, Service, Stack};
 use mwctl_core::observed::{
-    Cause, Observed, ObservedPod, Progress, SETTLING, Warning, diagnose, has_failed,
+    Cause, ContainerState, Observed, ObservedPod, Progress, SETTLING, Warning, diagnose, has_failed,
 };
 
 use tokio::time::{Instant, sleep_until};
@@ -121,6 +121,7 @@ fn describe(condition: Condition) -> &'static str {
 #[derive(Default)]
 struct Seen {
     observed: Observed,
+    restarts: Restarts,
     shown: String,
     told: Told,
 }
@@ -154,6 +155,7 @@ async fn watch(
             },
             Some(found) = pods.next() => if let Ok(found) = found {
                 seen.observed.pods = current(&found);
+                seen.restarts.since_first_seen(&mut seen.observed.pods);
             },
             // Only what is reported from now on: in a young namespace the first pod may have been
             // refused because its service account wasn't there yet, and that is over.
@@ -204,6 +206,27 @@ async fn watch(
         if words != seen.shown {
             report(Sign::Words(words.clone()));
             seen.shown = words;
+        }
+    }
+}
+
+/// How often each container had been started again when it was first seen, by pod and name. A cluster that was stopped starts its pods
+/// again, which says nothing about them; whoever waits asks about the time since.
+#[derive(Debug, Default)]
+struct Restarts(BTreeMap<(String, String), u32>);
+
+impl Restarts {
+    /// Leaves out of the count what was before; not where a container is held back because it fails again and again.
+    fn since_first_seen(&mut self, pods: &mut [ObservedPod]) {
+        for pod in pods {
+            for container in &mut pod.containers {
+                let key = (pod.name.clone(), container.name.clone());
+                let first = *self.0.entry(key).or_insert(container.restarts);
+                let held = matches!(&container.state, ContainerState::Waiting { reason, .. } if reason == "CrashLoopBackOff");
+                if !held {
+                    container.restarts = container.restarts.saturating_sub(first);
+                }
+            }
         }
     }
 }
@@ -267,7 +290,6 @@ fn go_on(pods: &[ObservedPod]) -> bool {
 
 /// Whether waiting longer is unlikely to help.
 fn hopeless(goal: &Goal<'_>, seen: &Seen) -> bool {
-    use mwctl_core::observed::ContainerState;
     if seen
         .observed
         .objects
@@ -369,7 +391,6 @@ async fn cause(cluster: &Cluster, goal: &Goal<'_>, seen: &Seen) -> Option<Cause>
 }
 
 fn in_words(seen: &Seen) -> String {
-    use mwctl_core::observed::ContainerState;
     let Some(pod) = seen.observed.pods.iter().find(|pod| !pod.ready) else {
         return if seen.observed.pods.is_empty() {
             "waiting for its pod".into()
@@ -393,6 +414,32 @@ fn in_words(seen: &Seen) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_started_again_before_does_not_count_unless_it_is_held_back() {
+        let waits = |reason: &str| serde_json::json!({"waiting": {"reason": reason}});
+        let pod = |restarts: u32, state: serde_json::Value| {
+            let pod = serde_json::json!({
+                "metadata": {"name": "a"},
+                "spec": {"containers": [{"name": "c"}]},
+                "status": {"containerStatuses": [{
+                    "name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": restarts, "state": state,
+                }]},
+            });
+            ObservedPod::of(&serde_json::from_value::<Pod>(pod).unwrap())
+        };
+        let mut restarts = Restarts::default();
+        let mut counted = |pod: ObservedPod| {
+            let mut pods = [pod];
+            restarts.since_first_seen(&mut pods);
+            pods[0].containers[0].restarts
+        };
+        let runs = || serde_json::json!({"running": {}});
+        assert_eq!(counted(pod(2, runs())), 0);
+        assert_eq!(counted(pod(4, runs())), 2);
+        assert_eq!(counted(pod(4, waits("ContainerCreating"))), 2);
+        assert_eq!(counted(pod(4, waits("CrashLoopBackOff"))), 4);
+    }
 
     #[test]
     fn an_account_that_comes_a_moment_later_is_no_refusal() {
