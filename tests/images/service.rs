@@ -1,5 +1,9 @@
 //! A service whose image its own Dockerfile says: from `up` to the running container and back to an edit.
 
+use std::io::{BufRead as _, BufReader, Lines};
+use std::process::{Child, ChildStdout};
+
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::archive;
@@ -148,4 +152,76 @@ fn a_newer_base_is_taken_when_its_tests_pass_and_rolled_out() {
     std::fs::write(home.path("teller/mwctl.lock"), recorded).unwrap();
     let plan = home.answer(within(&["plan"]));
     assert!(!has(&plan, None) && !has(&plan, Some("build")), "{plan}");
+}
+
+/// A service that can be developed: its image is built before that.
+const DEVELOPED: &str = "apiVersion: mwctl/v1
+kind: Service
+name: teller
+container:
+  build: {file: Dockerfile, directory: /srv, user: 1000}
+  command: [/bin/sh, -c, 'trap exit TERM; sleep 1000 & wait']
+develop: {command: [/bin/sh, -c, 'trap exit TERM; sleep 1000 & wait']}
+";
+
+/// A run whose events are read one after the other.
+struct Told(Child, Lines<BufReader<ChildStdout>>);
+
+impl Told {
+    fn start<'a>(home: &Home, arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut child = home.spawn(arguments.into_iter().chain(["--output", "json"]));
+        let stdout = child.stdout.take().unwrap();
+        Self(child, BufReader::new(stdout).lines())
+    }
+
+    /// Waits for an event about a step whose title begins so.
+    fn step(&mut self, event: &str, title: &str) {
+        let mut heard = Vec::new();
+        for line in self.1.by_ref() {
+            let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            let told = line["title"].as_str().unwrap_or_default();
+            if line["event"] == event && told.starts_with(title) {
+                return;
+            }
+            heard.push(line);
+        }
+        panic!("it ended without {event} of {title}: {heard:#?}");
+    }
+
+    /// Ctrl-C, and the exit code.
+    fn interrupt(mut self) -> Option<i32> {
+        let pid = Pid::from_child(&self.0);
+        kill_process(pid, Signal::INT).unwrap();
+        self.1.by_ref().for_each(drop);
+        self.0.wait().unwrap().code()
+    }
+}
+
+#[test]
+fn an_image_that_is_no_longer_wanted_is_given_up() {
+    let home = Home::new();
+    archive::write_system(&home.path("system.tar"));
+    home.answer(["image", "import", "--name", "system:1", "system.tar"]);
+    home.write("teller/mwctl.yaml", DEVELOPED);
+    let dockerfile = |step: &str| {
+        let text = format!("FROM system:1\nWORKDIR /srv\nRUN {step}\n");
+        home.write("teller/Dockerfile", &text);
+    };
+    let _gone = Gone(&home);
+    // Longer than any test has patience for.
+    dockerfile("sleep 600");
+    let mut up = Told::start(&home, ["--directory", "teller", "up"]);
+    up.step("stepStarted", "build");
+    assert_eq!(up.interrupt(), Some(130));
+
+    dockerfile("true");
+    let mut develop = Told::start(&home, ["--directory", "teller", "develop", "teller"]);
+    develop.step("stepDone", "apply deployment");
+    dockerfile("sleep 600");
+    develop.step("stepStarted", "build");
+    dockerfile("echo newer > /srv/newer");
+    develop.step("stepStopped", "build");
+    develop.step("stepDone", "build");
+    develop.step("stepDone", "apply deployment");
+    assert_eq!(develop.interrupt(), Some(0));
 }

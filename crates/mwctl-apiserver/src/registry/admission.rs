@@ -125,7 +125,7 @@ impl Registry {
                 }
                 // Whoever describes them should know before somebody else fails to make them.
                 (Some(why), Pods::Template(_)) => {
-                    warnings.push(format!("no pod of it will run: {why}"))
+                    warnings.push(format!("no pod of it will run: {why}"));
                 }
                 (None, _) => {}
             }

@@ -142,8 +142,8 @@ mod tests {
             frontends.sort_by_key(|it| (it.address, it.protocol, it.port));
             frontends.dedup_by_key(|it| (it.address, it.protocol, it.port));
             View {
-                isolations,
                 frontends,
+                isolations,
                 ..View::default()
             }
         })
