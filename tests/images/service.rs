@@ -78,9 +78,14 @@ fn a_services_own_dockerfile_is_built_deployed_and_built_again_after_an_edit() {
     home.output(up);
     assert_eq!(home.output(told), "two\ntwo\n");
 
+    // All that it needs is in the image: applying an edit makes that anew.
+    home.write("teller/said", "three\n");
+    home.output(["--directory", "teller", "apply", "teller"]);
+    assert_eq!(home.output(told), "three\nthree\n");
+
     // Tests run in the stage that is theirs.
     let tested = ["--directory", "teller", "test", "teller"];
-    assert_eq!(home.output(tested), "two\n".repeat(4));
+    assert_eq!(home.output(tested), "three\n".repeat(4));
 }
 
 /// A service whose tests want something of its base.

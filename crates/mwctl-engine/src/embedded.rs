@@ -11,6 +11,7 @@ mod claim;
 mod detached;
 mod foreground;
 mod lease;
+mod memory;
 mod node;
 mod serve;
 
@@ -18,5 +19,6 @@ pub use claim::{Claim, ClaimError, Clusters, Known, context};
 pub use detached::{CreateError, DeleteError, READY, create, delete, leave_session};
 pub use foreground::{NOT_FOUND, run};
 pub use lease::Lease;
+pub use memory::keep_small;
 pub use node::{NodeError, NodeOptions};
 pub use serve::{Options, ServeError, Serving, serve};

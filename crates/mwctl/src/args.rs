@@ -101,6 +101,8 @@ pub enum Command {
     /// checkout until Ctrl-C, which brings the planned form back.
     Develop(Develop),
     /// Update a developed service's dependencies in its container, and restart it.
+    ///
+    /// Where all that it needs is in an image of its own file, that is made anew and rolled out.
     Apply(Apply),
     /// Run a service's tests in a fresh container; the exit code is theirs.
     Test(Test),

@@ -1,20 +1,79 @@
-//! `mwctl apply`: updates a developed service's dependencies in its container, and restarts it.
+//! `mwctl apply`: updates a developed service's dependencies in its container, and restarts it. Where they are in an image that its own
+//! file makes, that is made anew and rolled out, in the form in which the service runs.
 
-use mwctl_core::model::Condition;
+use std::time::Duration;
+
+use mwctl_core::model::{Condition, Image, Service, Stack};
 use mwctl_engine::develop::conduct::subject;
 use mwctl_engine::develop::session::{self, Applied, Control, Options, Reporting};
 use mwctl_engine::execute::{reach, told};
+use mwctl_engine::kube::Cluster;
 use mwctl_engine::kube::pods::{develop_selector, running};
 use mwctl_engine::kube::wait::Sign;
 use tokio::sync::mpsc;
 
-use crate::args::Apply;
+use crate::args::{Apply, Deploy, Develop, Up};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::invocation::{Invocation, service, unreachable};
 
 /// How long the cluster may take to see that the process is ready again.
-const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Whether all that a service needs is in an image of its own file, and nothing of it is brought up to date in the container.
+fn is_in_the_image(service: &Service) -> bool {
+    let own = matches!(&service.image, Image::Build(build) if build.file.is_some());
+    let step = service
+        .develop
+        .as_ref()
+        .and_then(|it| it.dependencies.as_ref());
+    own && step.is_none()
+}
+
+/// Makes a service's image anew, where something that is in it has changed, and rolls it out.
+async fn anew(
+    run: &Invocation,
+    cluster: &Cluster,
+    stack: &Stack,
+    service: &Service,
+) -> Result<Exit, CommandError> {
+    let services = vec![service.name.to_string()];
+    let timeout = Duration::from_mins(5);
+    let found = match subject(stack, service) {
+        Some(subject) => {
+            let selector = develop_selector(stack, service);
+            let found = running(cluster, &selector, &subject.container).await;
+            found.map_err(|error| unreachable(error, &cluster.context))?
+        }
+        None => None,
+    };
+    if found.is_some() {
+        let arguments = Develop {
+            services,
+            detach: true,
+            stop: false,
+            mount: false,
+            no_forward: true,
+            no_logs: true,
+            take_over: true,
+            take_lock_files: false,
+            timeout,
+        };
+        return Box::pin(super::develop::run(run, &arguments)).await;
+    }
+    let arguments = Up {
+        deploy: Deploy {
+            services,
+            no_prune: true,
+            adopt: false,
+        },
+        wait: true,
+        no_wait: false,
+        rollback: false,
+        timeout,
+    };
+    Box::pin(super::up::run(run, &arguments)).await
+}
 
 pub(super) async fn run(run: &Invocation, arguments: &Apply) -> Result<Exit, CommandError> {
     let workspace = run.workspace()?;
@@ -23,6 +82,10 @@ pub(super) async fn run(run: &Invocation, arguments: &Apply) -> Result<Exit, Com
     let mut failed = false;
     for name in &arguments.services {
         let service = service(stack, name)?;
+        if is_in_the_image(service) {
+            failed |= anew(run, &cluster, stack, service).await? != Exit::Success;
+            continue;
+        }
         let subject = subject(stack, service).ok_or_else(|| {
             CommandError::failure(format!("`{name}` has no source, and so no dependencies"))
         })?;

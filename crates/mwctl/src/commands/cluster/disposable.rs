@@ -339,6 +339,7 @@ pub(super) async fn serve(
         () = run.interrupt.finish.cancelled() => false,
         () = time_is_up => false,
         () = serving.is_lost() => true,
+        never = embedded::keep_small() => match never {},
     };
     serving.stop().await;
     if lost {
