@@ -87,7 +87,15 @@ pub enum Way {
     Nodes(Vec<Node>),
     /// The same, where the nodes are containers of the local docker that have to be looked for.
     Containers(Containers),
-    /// `minikube image load`, for machines that docker can't reach into.
+    /// The same by ssh, where a shell reads what follows a node's words. It isn't known yet whether ssh gets there; where it doesn't,
+    /// the way is [`Way::MinikubeLoad`].
+    Machines {
+        /// The profile.
+        profile: String,
+        /// Its machines.
+        nodes: Vec<Node>,
+    },
+    /// `minikube image load`, for machines that neither docker nor ssh can reach into.
     MinikubeLoad {
         /// The profile.
         profile: String,
@@ -248,25 +256,45 @@ fn own(facts: Facts<'_>, help: Option<String>) -> Result<Choice, NoWay> {
 }
 
 fn minikube(name: &str, profile: Option<&Profile>) -> Way {
-    let in_docker = profile.filter(|profile| profile.in_docker());
-    let nodes = |runtime: Runtime, program: &str| {
-        let machines = in_docker.into_iter().flat_map(|profile| &profile.machines);
-        let nodes = machines.map(|machine| Node {
-            name: machine.clone(),
-            words: ["docker", "exec", "-i", machine, program]
-                .map(str::to_owned)
-                .into(),
-            runtime,
-        });
-        Way::Nodes(nodes.collect())
+    let whole = Way::MinikubeLoad {
+        profile: name.to_owned(),
     };
-    match in_docker.map(|profile| profile.runtime.as_str()) {
-        Some("containerd") => nodes(Runtime::Containerd, "ctr"),
-        Some("docker") => nodes(Runtime::Docker, "docker"),
-        // CRI-O, and machines that aren't containers of this docker.
-        _ => Way::MinikubeLoad {
-            profile: name.to_owned(),
-        },
+    let Some(profile) = profile else {
+        return whole;
+    };
+    let (runtime, program) = match profile.runtime.as_str() {
+        "containerd" => (Runtime::Containerd, "ctr"),
+        "docker" => (Runtime::Docker, "docker"),
+        // CRI-O, which takes nothing but whole images.
+        _ => return whole,
+    };
+    let node = |name: &str, mut words: Vec<String>| {
+        words.push(program.to_owned());
+        Node {
+            name: name.to_owned(),
+            words,
+            runtime,
+        }
+    };
+    if profile.in_docker() {
+        let nodes = profile.machines.iter().map(|machine| {
+            let words = ["docker", "exec", "-i", machine];
+            node(machine, words.map(str::to_owned).into())
+        });
+        return Way::Nodes(nodes.collect());
+    }
+    if profile.by_ssh.is_empty() {
+        return whole;
+    }
+    // Who comes is rarely root, and never asked for a password.
+    let sudo = || ["sudo", "-n"].map(str::to_owned);
+    let nodes = profile.by_ssh.iter().map(|machine| {
+        let words = machine.ssh().into_iter().chain(sudo());
+        node(&machine.name, words.collect())
+    });
+    Way::Machines {
+        profile: name.to_owned(),
+        nodes: nodes.collect(),
     }
 }
 

@@ -9,6 +9,7 @@ mod diagnosis;
 mod event;
 mod failure;
 mod image;
+mod machine;
 mod profile;
 mod status;
 
@@ -20,5 +21,6 @@ pub use diagnosis::{Finding, Seen, diagnose};
 pub use event::{Event, event};
 pub use failure::{Failure, failure};
 pub use image::{Listed, contains, images};
+pub use machine::{Machine, is_by_ssh, machine};
 pub use profile::{Profile, ProfileList, is_profile_name, profile, profiles};
 pub use status::{Condition, Report, State, Status, status};

@@ -17,6 +17,7 @@ use crate::progress::Report;
 mod containerd;
 mod docker;
 mod imports;
+mod machines;
 mod minikube;
 mod nodes;
 mod registry;
@@ -195,7 +196,13 @@ impl DeliveryError {
                 );
                 hints
             }
-            Self::Command { source, .. } => source.hints(),
+            Self::Command { source, .. } => {
+                let mut hints = source.hints();
+                if machines::is_unreached(source) {
+                    hints.push("`minikube profile list` shows whether its machine runs".to_owned());
+                }
+                hints
+            }
             _ => Vec::new(),
         }
     }
@@ -217,6 +224,8 @@ pub struct Delivery {
     /// Where images have other names than those they are made under.
     registry: Option<Registry>,
     why: Option<String>,
+    /// Why this isn't the best way there is.
+    warning: Option<String>,
 }
 
 /// Finds the places of the way that was chosen; `accounts` open registries.
@@ -235,6 +244,7 @@ impl Delivery {
             targets,
             registry: None,
             why: None,
+            warning: None,
         }
     }
 
@@ -259,6 +269,11 @@ impl Delivery {
             Some(why) => format!("images go to {places}: {why}"),
             None => format!("images go to {places}"),
         }
+    }
+
+    /// Why images take longer than they could, and what to type against that.
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     /// The places.

@@ -129,6 +129,9 @@ impl Workshop {
         let delivery = delivery::by(choice, runner.clone(), &machine.accounts).await;
         if let Ok(delivery) = &delivery {
             tracing::info!("{}", delivery.in_words());
+            if let Some(warning) = delivery.warning() {
+                tell.say(warning.to_owned());
+            }
         }
         let mut sources: Vec<Arc<dyn BaseSource>> = vec![Arc::new(LocalLayout)];
         // The embedded cluster's images are those of this store already.

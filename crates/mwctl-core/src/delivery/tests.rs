@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::manifest::LOCAL_IMAGES;
+use crate::minikube::{Machine, profile};
 
 const KIND_GUIDE: &str =
     "host: \"localhost:5001\"\nhelp: \"https://kind.sigs.k8s.io/docs/user/local-registry/\"\n";
@@ -151,6 +152,7 @@ fn each_kind_has_its_way_and_the_registry_stands_before_it() {
             Way::Store { folder } => format!("store {folder}"),
             Way::Nodes(nodes) => format!("{:?} {}", nodes[0].runtime, nodes[0].words.join(" ")),
             Way::Containers(found) => format!("containers {}", found.label),
+            Way::Machines { profile, .. } => format!("machines {profile}"),
             Way::MinikubeLoad { profile } => format!("load {profile}"),
             Way::Registry(registry) => format!("registry {}", registry.host()),
         },
@@ -196,6 +198,66 @@ fn each_kind_has_its_way_and_the_registry_stands_before_it() {
         for text in ["host: registry", "help: https://example.org"] {
             assert_eq!(label(chosen(kind, Some(text), None)), own);
         }
+    }
+}
+
+#[test]
+fn minikube_is_reached_by_what_its_driver_and_runtime_allow() {
+    let kind = Kind::Minikube {
+        profile: "work".to_owned(),
+    };
+    let machine = Machine {
+        name: "work".to_owned(),
+        host: "192.0.2.7".to_owned(),
+        port: 22,
+        user: "docker".to_owned(),
+        key: None,
+    };
+    let ssh = machine.ssh().join(" ");
+    for (driver, runtime, by_ssh, expected) in [
+        (
+            "docker",
+            "containerd",
+            false,
+            "docker exec -i work ctr".to_owned(),
+        ),
+        (
+            "docker",
+            "docker",
+            false,
+            "docker exec -i work docker".to_owned(),
+        ),
+        ("kvm2", "containerd", true, format!("{ssh} sudo -n ctr")),
+        (
+            "virtualbox",
+            "docker",
+            true,
+            format!("{ssh} sudo -n docker"),
+        ),
+        // Not reached, or by what takes whole images only.
+        ("kvm2", "containerd", false, "load work".to_owned()),
+        ("kvm2", "crio", true, "load work".to_owned()),
+        ("none", "containerd", false, "load work".to_owned()),
+    ] {
+        let text = format!(
+            r#"{{"Name":"work","Driver":"{driver}","KubernetesConfig":{{"ContainerRuntime":"{runtime}"}}}}"#
+        );
+        let profile = Profile {
+            by_ssh: by_ssh.then(|| machine.clone()).into_iter().collect(),
+            ..profile(&text).unwrap()
+        };
+        let facts = Facts {
+            kind: &kind,
+            profile: Some(&profile),
+            advertised: None,
+            asked: None,
+        };
+        let way = match choose(facts).choice.unwrap().way {
+            Way::Nodes(nodes) | Way::Machines { nodes, .. } => nodes[0].words.join(" "),
+            Way::MinikubeLoad { profile } => format!("load {profile}"),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(way, expected, "{driver} {runtime}");
     }
 }
 

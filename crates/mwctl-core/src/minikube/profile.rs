@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::machine::Machine;
 use super::status::State;
 
 /// One profile, as its `config.json` describes it.
@@ -17,6 +18,8 @@ pub struct Profile {
     pub kubernetes: String,
     /// The names of its machines, the control plane first.
     pub machines: Vec<String>,
+    /// How all of its machines are reached by ssh, in the same order; empty where they aren't. It stands in files beside the profile's.
+    pub by_ssh: Vec<Machine>,
     /// How it is, where the list said so.
     pub state: Option<State>,
 }
@@ -85,6 +88,7 @@ impl From<Config> for Profile {
             runtime: config.kubernetes.runtime,
             kubernetes: config.kubernetes.version,
             machines,
+            by_ssh: Vec::new(),
             state: None,
         }
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mwctl_core::minikube::{
-    self as words, Event, Failure, Finding, Profile, Report, Seen, StartOptions,
+    self as words, Event, Failure, Finding, Machine, Profile, Report, Seen, StartOptions,
 };
 
 use crate::command::{Command, CommandError, CommandRunner, Output, ignore_lines};
@@ -62,7 +62,11 @@ pub async fn profiles(home: &Path) -> Vec<Profile> {
         return profiles;
     };
     for entry in entries.flatten() {
-        profiles.extend(profile_in(&entry.path()).await);
+        let Some(mut profile) = profile_in(&entry.path()).await else {
+            continue;
+        };
+        profile.by_ssh = by_ssh(home, &profile);
+        profiles.push(profile);
     }
     profiles.sort_by(|a, b| a.name.cmp(&b.name));
     profiles
@@ -81,6 +85,20 @@ async fn profile_in(folder: &Path) -> Option<Profile> {
         }
     }
     None
+}
+
+/// How all machines of a profile are reached by ssh, where they are.
+fn by_ssh(home: &Path, profile: &Profile) -> Vec<Machine> {
+    if !words::is_by_ssh(&profile.driver) {
+        return Vec::new();
+    }
+    let machines = profile.machines.iter().map(|name| {
+        let folder = home.join("machines").join(name);
+        let text = std::fs::read_to_string(folder.join("config.json")).ok()?;
+        words::machine(&text, folder.to_str()?)
+    });
+    // A cluster of which only a part is reached is served by minikube as a whole.
+    machines.collect::<Option<_>>().unwrap_or_default()
 }
 
 impl Minikube {

@@ -37,6 +37,11 @@ impl Containerd {
         Self(Tool::new(name, ctr, runner))
     }
 
+    /// What such a program of a machine reaches.
+    pub(super) fn of(tool: Tool) -> Self {
+        Self(tool)
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let namespace = ["-n", NAMESPACE].into_iter();
         self.0.command(namespace.chain(arguments.iter().copied()))

@@ -33,6 +33,11 @@ impl Docker {
         Self(Tool::new(name, docker, runner))
     }
 
+    /// What such a program of a machine reaches.
+    pub(super) fn of(tool: Tool) -> Self {
+        Self(tool)
+    }
+
     fn command<'a>(&'a self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         self.0.command(arguments).timeout(QUESTION)
     }

@@ -1,4 +1,4 @@
-//! minikube's own way, for machines that docker can't reach into: whole archives, and an exit code
+//! minikube's own way, for machines that neither docker nor ssh can reach into: whole archives, and an exit code
 //! that is 0 also when it failed on every node.
 
 use std::collections::BTreeSet;

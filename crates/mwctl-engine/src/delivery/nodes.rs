@@ -9,7 +9,7 @@ use mwctl_image::{Credentials, Registry};
 
 use super::{
     ByRegistry, Containerd, Delivery, DeliveryError, Docker, ImageDelivery, LocalStore,
-    MinikubeLoad,
+    MinikubeLoad, machines,
 };
 use crate::command::{Command, CommandRunner, ignore_lines};
 
@@ -24,11 +24,18 @@ pub(super) async fn find(
     accounts: &Credentials,
 ) -> Result<Delivery, DeliveryError> {
     let Choice { way, why } = choice;
-    let mut names = None;
+    let (mut names, mut warning) = (None, None);
     let targets: Targets = match way {
         Way::Store { folder } => vec![Arc::new(LocalStore::new(folder.into()))],
         Way::Nodes(nodes) => nodes.into_iter().map(|it| node(it, &runner)).collect(),
         Way::Containers(containers) => in_containers(&containers, &runner).await?,
+        Way::Machines { profile, nodes } => match machines::reach(nodes, &runner).await {
+            Ok(targets) => targets,
+            Err(unreached) => {
+                warning = Some(unreached.in_words(&profile));
+                vec![Arc::new(MinikubeLoad::new(profile, runner))]
+            }
+        },
         Way::MinikubeLoad { profile } => vec![Arc::new(MinikubeLoad::new(profile, runner))],
         Way::Registry(registry) => {
             let address = registry.address().to_owned();
@@ -46,6 +53,7 @@ pub(super) async fn find(
         targets,
         registry: names,
         why: Some(why),
+        warning,
     })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mwctl_core::cluster::Kind;
 use mwctl_core::delivery::{Facts, choose};
-use mwctl_core::minikube::{Profile, profile};
+use mwctl_core::minikube::{Machine, Profile, profile};
 
 use super::*;
 use crate::command::Input;
@@ -249,6 +249,103 @@ async fn minikube_is_reached_through_docker_where_it_runs_there() {
     );
     let other = asked("kvm2", "containerd").await;
     assert_eq!(other, ["minikube -p w image ls --format json"]);
+}
+
+/// A profile of one machine that is reached by ssh.
+fn virtual_machine(runtime: &str) -> Profile {
+    let text = format!(
+        r#"{{"Name":"w","Driver":"kvm2","KubernetesConfig":{{"ContainerRuntime":"{runtime}"}},"Nodes":[{{"Name":"","ControlPlane":true}}]}}"#
+    );
+    let machine = Machine {
+        name: "w".to_owned(),
+        host: "192.0.2.7".to_owned(),
+        port: 22,
+        user: "docker".to_owned(),
+        key: Some("/k".to_owned()),
+    };
+    Profile {
+        by_ssh: vec![machine],
+        ..profile(&text).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_virtual_machine_gets_a_difference_by_ssh() {
+    let bench = Bench::new();
+    let built = bench.built().await;
+    let runner = ScriptedRunner::new()
+        .on("sudo -n ctr version", 0, "Server:\n")
+        .on("images ls", 0, HEAD)
+        .on("images ls", 0, &listed(&built))
+        .on("snapshots", 0, &base_known(&built));
+    let (runner, sizes) = keep_archives(runner, "import");
+    let runner = Arc::new(runner);
+    let kind = Kind::Minikube {
+        profile: "w".to_owned(),
+    };
+    let profile = virtual_machine("containerd");
+    let delivery = way(&kind, Some(&profile), runner.clone()).await.unwrap();
+    assert_eq!(delivery.warning(), None);
+    let delivered = delivery.deliver(&bench.builder(), &built, &silent).await;
+    let delivered = delivered.unwrap();
+    assert_eq!((delivered[0].how, delivered[0].layers), (How::Delta, 2));
+    assert_eq!(*sizes.lock().unwrap(), [5 + 2]);
+    let asked = runner.commands();
+    assert!(asked.iter().all(|it| it.argv[0] == "ssh"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn what_a_shell_over_there_reads_is_quoted() {
+    let built = Bench::new().built().await;
+    let runner = Arc::new(ScriptedRunner::new().on("", 0, "[]"));
+    let kind = Kind::Minikube {
+        profile: "w".to_owned(),
+    };
+    let profile = virtual_machine("docker");
+    let delivery = way(&kind, Some(&profile), runner.clone()).await.unwrap();
+    delivery.has(&built).await.unwrap();
+    let last = runner.commands().pop().unwrap().argv;
+    let at = last.iter().position(|word| word == "sudo").unwrap();
+    assert_eq!(
+        last[at..].join(" "),
+        format!(
+            "sudo -n docker image inspect --format '{{{{.Id}}}}' {}",
+            built.reference()
+        )
+    );
+}
+
+#[tokio::test]
+async fn where_ssh_does_not_get_there_minikube_does_and_it_is_told_why() {
+    let kind = Kind::Minikube {
+        profile: "w".to_owned(),
+    };
+    let profile = virtual_machine("containerd");
+    let refused = "Permission denied (publickey).";
+    for (runner, parts) in [
+        (
+            ScriptedRunner::new().on("ssh", 255, refused),
+            ["`minikube start -p w`", refused],
+        ),
+        (
+            ScriptedRunner::new().on("ssh", 1, "sudo: a password is required"),
+            ["`minikube ssh -p w`", "a password is required"],
+        ),
+        (
+            ScriptedRunner::new(),
+            ["install `ssh`", "`ssh` is not installed"],
+        ),
+    ] {
+        let delivery = way(&kind, Some(&profile), Arc::new(runner)).await.unwrap();
+        let [place] = delivery.targets() else {
+            panic!("{delivery:?}");
+        };
+        assert_eq!(place.describe(), "minikube profile `w`");
+        let warning = delivery.warning().unwrap();
+        for part in parts {
+            assert!(warning.contains(part), "{part}: {warning}");
+        }
+    }
 }
 
 #[tokio::test]
