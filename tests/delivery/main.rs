@@ -7,6 +7,7 @@
 
 mod registry;
 mod source;
+mod ways;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,24 @@ fn judge() -> String {
 enum Kind {
     Containerd,
     Docker,
+}
+
+impl Kind {
+    /// The node's own program.
+    fn program(self) -> &'static str {
+        match self {
+            Self::Containerd => "ctr",
+            Self::Docker => "docker",
+        }
+    }
+
+    /// As minikube has it.
+    fn runtime(self) -> &'static str {
+        match self {
+            Self::Containerd => "containerd",
+            Self::Docker => "docker",
+        }
+    }
 }
 
 /// A service upon a base, and the node.
@@ -100,7 +119,7 @@ impl Stage {
             ("etc/two", Some("2")),
             ("etc/three", Some("3")),
         ] {
-            let found = self.unpacked(&built, path).await;
+            let found = self.unpacked(built.reference(), path).await;
             assert_eq!(found.as_deref(), expected, "{path}");
         }
         (delivered.how, delivered.layers)
@@ -117,13 +136,12 @@ impl Stage {
     }
 
     /// A file of an image, as the node has unpacked it.
-    async fn unpacked(&self, built: &Built, path: &str) -> Option<String> {
+    async fn unpacked(&self, name: &str, path: &str) -> Option<String> {
         // containerd 2.4 keeps a place that was mounted upon in mind: each has its own.
         let place = self.path(&format!(
             "seen-{}",
             self.seen.fetch_add(1, Ordering::Relaxed)
         ));
-        let name = built.reference();
         match self.kind {
             Kind::Containerd => {
                 std::fs::create_dir_all(&place).unwrap();
@@ -163,7 +181,9 @@ impl Stage {
         };
         let listed = self.run(list).await.unwrap();
         let names: Vec<&str> = listed.lines().collect();
-        self.run(&[remove, &names].concat()).await.unwrap();
+        if !names.is_empty() {
+            self.run(&[remove, &names].concat()).await.unwrap();
+        }
         let known = self.node.known().await.unwrap();
         assert!(known.unwrap_or_default().is_empty());
     }
