@@ -1,7 +1,8 @@
 //! The program itself, on its ways into kind, k3d and minikube, to a real containerd or docker: `docker`, `ssh` and `minikube` are
 //! scripts, which run the node's own program and count what they hand on.
 //!
-//! What the scripts know is what mwctl may type: they refuse all else, and `ssh` gives its words to a shell, as the real one does.
+//! What the scripts know is what mwctl may type: they refuse all else, and `ssh` gives its words to a shell, as the real one does. That
+//! one is asked once, too, since only it knows what its options do.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt as _;
@@ -31,6 +32,17 @@ container:
 ";
 const DOCKERFILE: &str = "FROM scratch\nCOPY large /large\nCOPY app /app\nENTRYPOINT [\"/app\"]\n";
 
+/// Where sshd reads whom to let in, on port 2222 of this machine, and the words that call ssh, as the script says it.
+fn sshd() -> (PathBuf, String) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the script says where the judge is"
+    )]
+    let said = std::env::var("MWCTL_TEST_SSH").expect("tests/compat/delivery/run starts sshd");
+    let (folder, words) = said.split_once(' ').unwrap();
+    (folder.into(), words.to_owned())
+}
+
 /// One way into one cluster.
 struct Way<'a> {
     /// What its context is called.
@@ -41,8 +53,18 @@ struct Way<'a> {
     role: &'a str,
     /// minikube's driver, where it is minikube.
     driver: Option<&'a str>,
-    /// Whether ssh lets nobody in.
-    closed: bool,
+    ssh: Ssh,
+}
+
+/// What `ssh` does.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Ssh {
+    /// It is a script that runs what it is given.
+    Script,
+    /// It is a script that lets nobody in.
+    Closed,
+    /// It is the real one, and a real sshd answers.
+    Real,
 }
 
 impl<'a> Way<'a> {
@@ -53,7 +75,7 @@ impl<'a> Way<'a> {
             label,
             role,
             driver: None,
-            closed: false,
+            ssh: Ssh::Script,
         }
     }
 
@@ -87,7 +109,7 @@ impl Home {
         home.write_node(stage);
         home.write_programs(way);
         if let Some(driver) = way.driver {
-            home.write_profile(driver, stage.kind);
+            home.write_profile(driver, stage.kind, way.ssh);
         }
         home
     }
@@ -153,10 +175,25 @@ impl Home {
                  *) exit 64 ;;\nesac"
             ),
         );
-        let answer = if way.closed {
-            "echo 'docker@192.0.2.7: Permission denied (publickey).' >&2; exit 255"
-        } else {
-            "PATH=$home/node; export PATH; exec /bin/sh -c \"$*\""
+        self.script(
+            "bin/minikube",
+            "case \"$*\" in\n\
+             '-p work image load '*) exec $home/node/ctr -n k8s.io images import - < \"$5\" ;;\n\
+             '-p work image ls --format json') ;;\n\
+             *) exit 64 ;;\nesac\n\
+             printf '['\n\
+             $home/node/ctr -n k8s.io images ls | while read -r name type digest rest; do\n\
+             case $digest in sha256:*) ;; *) continue ;; esac\n\
+             config=$($home/node/ctr -n k8s.io content get \"$digest\" | tr -d ' \\n' |\n\
+             sed 's/.*\"config\":{[^}]*\"digest\":\"sha256:\\([0-9a-f]*\\)\".*/\\1/')\n\
+             printf '%s{\"id\":\"%s\",\"repoDigests\":[],\"repoTags\":[\"%s\"],\"size\":\"1\"}' \"$comma\" \"$config\" \"$name\"\n\
+             comma=,\ndone\n\
+             printf ']\\n'",
+        );
+        let answer = match way.ssh {
+            Ssh::Script => "PATH=$home/node; export PATH; exec /bin/sh -c \"$*\"",
+            Ssh::Closed => "echo 'docker@192.0.2.7: Permission denied (publickey).' >&2; exit 255",
+            Ssh::Real => return self.write_real(),
         };
         self.script(
             "bin/ssh",
@@ -173,25 +210,26 @@ impl Home {
                  [ \"$1\" = docker@192.0.2.7 ] || exit 255\nshift\n{answer}"
             ),
         );
-        self.script(
-            "bin/minikube",
-            "case \"$*\" in\n\
-             '-p work image load '*) exec $home/node/ctr -n k8s.io images import - < \"$5\" ;;\n\
-             '-p work image ls --format json') ;;\n\
-             *) exit 64 ;;\nesac\n\
-             printf '['\n\
-             $home/node/ctr -n k8s.io images ls | while read -r name type digest rest; do\n\
-             case $digest in sha256:*) ;; *) continue ;; esac\n\
-             config=$($home/node/ctr -n k8s.io content get \"$digest\" | tr -d ' \\n' |\n\
-             sed 's/.*\"config\":{[^}]*\"digest\":\"sha256:\\([0-9a-f]*\\)\".*/\\1/')\n\
-             printf '%s{\"id\":\"%s\",\"repoDigests\":[],\"repoTags\":[\"%s\"],\"size\":\"1\"}' \"$comma\" \"$config\" \"$name\"\n\
-             comma=,\ndone\n\
-             printf ']\\n'",
-        );
+    }
+
+    /// A client that is the real one, and what the server lets its key do: as the user's shell does, with the node's programs.
+    fn write_real(&self) {
+        let (folder, words) = sshd();
+        self.script("bin/ssh", &format!("exec {words} \"$@\""));
+        let home = self.folder.path().display();
+        let key = std::fs::read_to_string(folder.join("id_rsa.pub")).unwrap();
+        let command =
+            format!(r#"PATH={home}/node; export PATH; exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\""#);
+        std::fs::write(folder.join("keys"), format!("command=\"{command}\" {key}")).unwrap();
     }
 
     /// What minikube keeps of a profile.
-    fn write_profile(&self, driver: &str, kind: Kind) {
+    fn write_profile(&self, driver: &str, kind: Kind, ssh: Ssh) {
+        let (address, user, key) = match ssh {
+            Ssh::Real => ("127.0.0.1", "root", sshd().0.join("id_rsa")),
+            // It lies beside the machine's file.
+            _ => ("192.0.2.7", "docker", PathBuf::new()),
+        };
         let profile = json!({
             "Name": "work", "Driver": driver,
             "KubernetesConfig": {"ContainerRuntime": kind.runtime()},
@@ -202,7 +240,7 @@ impl Home {
         let machine = json!({
             "ConfigVersion": 3, "DriverName": driver, "Name": "work",
             "Driver": {
-                "IPAddress": "192.0.2.7", "MachineName": "work", "SSHUser": "docker", "SSHPort": 2222, "SSHKeyPath": "",
+                "IPAddress": address, "MachineName": "work", "SSHUser": user, "SSHPort": 2222, "SSHKeyPath": key,
             },
         });
         let machines = ".minikube/machines/work";
@@ -268,7 +306,7 @@ async fn goes(stage: &Stage, way: Way<'_>) {
     assert!(first > LARGE, "{first}");
     arrived("one", 2).await;
     let whole = told.contains("whole images are sent each time");
-    assert_eq!(whole, way.closed, "{told}");
+    assert_eq!(whole, way.ssh == Ssh::Closed, "{told}");
 
     // It is gone from the cluster, and still on the node.
     home.mwctl(&["down"]);
@@ -281,7 +319,7 @@ async fn goes(stage: &Stage, way: Way<'_>) {
     let [_, second] = home.sent()[..] else {
         panic!("{:?}", home.sent());
     };
-    if way.closed {
+    if way.ssh == Ssh::Closed {
         assert!(second > LARGE, "{second}");
     } else {
         assert!(second < SMALL, "{second}");
@@ -294,6 +332,11 @@ async fn a_real_node_gets_one_layer_for_one_edit_on_each_way() {
     let stage = Stage::new(&judge());
     goes(&stage, Way::minikube("docker")).await;
     goes(&stage, Way::minikube("kvm2")).await;
+    let real = Way {
+        ssh: Ssh::Real,
+        ..Way::minikube("kvm2")
+    };
+    goes(&stage, real).await;
     if stage.kind == Kind::Docker {
         return;
     }
@@ -306,7 +349,7 @@ async fn a_real_node_gets_one_layer_for_one_edit_on_each_way() {
     let (node, label) = ("k3d-dev-server-0", "k3d.cluster=dev");
     goes(&stage, Way::containers("k3d-dev", node, label, "server")).await;
     let closed = Way {
-        closed: true,
+        ssh: Ssh::Closed,
         ..Way::minikube("kvm2")
     };
     goes(&stage, closed).await;

@@ -259,6 +259,35 @@ async fn a_profile_that_stays_half_written_is_left_out_and_diagnosed() {
 }
 
 #[tokio::test]
+async fn machines_are_reached_by_ssh_where_all_of_a_profile_are() {
+    let stage = Stage::new(&json!({}));
+    let two = CONFIG
+        .replace("docker", "kvm2")
+        .replace("}]}", "},{\"Name\":\"m02\"}]}");
+    stage.write_profile("work", &two);
+    let write = |name: &str, address: &str| {
+        let folder = stage.home().join("machines").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let driver =
+            json!({"MachineName": name, "IPAddress": address, "SSHUser": "docker", "SSHPort": 22});
+        let machine = json!({"Driver": driver, "DriverName": "kvm2"});
+        std::fs::write(folder.join("config.json"), machine.to_string()).unwrap();
+    };
+    write("work", "192.0.2.7");
+    assert_eq!(profiles(stage.home()).await[0].by_ssh, []);
+    write("work-m02", "192.0.2.8");
+    let by_ssh = profiles(stage.home()).await.remove(0).by_ssh;
+    let hosts: Vec<&str> = by_ssh.iter().map(|it| it.host.as_str()).collect();
+    assert_eq!(hosts, ["192.0.2.7", "192.0.2.8"]);
+    let key = stage.home().join("machines/work-m02/id_rsa");
+    assert_eq!(by_ssh[1].key.as_deref(), key.to_str());
+
+    // Containers are reached by docker, whatever lies there.
+    stage.write_profile("work", CONFIG);
+    assert_eq!(profiles(stage.home()).await[0].by_ssh, []);
+}
+
+#[tokio::test]
 async fn a_diagnosis_names_the_command_that_helps() {
     let version = json!({"minikubeVersion": "v1.38.1", "commit": "x"});
     let status = node("Running", "Running", "Misconfigured");
