@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::local::Local;
 use self::state::{Part, State};
+use crate::digest::Digest;
 use crate::image::Config;
 use crate::oci::architecture;
 use crate::plan::{Base, Plan, Stage};
@@ -348,15 +349,22 @@ fn base(store: &Store, name: &str) -> Result<State, BuildError> {
     let record = record.ok_or_else(|| BuildError::NoBase(reference.clone()))?;
     let documents = store.documents(&record.manifest)?;
     let diff_ids = &documents.configuration.rootfs.diff_ids;
-    let blobs: Vec<_> = documents.manifest.layers.iter().zip(diff_ids).collect();
-    let parts = crate::parallel::each(&blobs, |(blob, diff_id)| {
-        Ok::<_, StoreError>(Part {
-            folder: store.unpacked(blob, diff_id)?,
-            blob: (*blob).clone(),
-            diff_id: (*diff_id).clone(),
-            told: format!("FROM {reference}"),
-        })
-    })?;
+    let laid = store.laid(&documents)?;
+    // What was made upon layers that hid what is below them is another thing.
+    let alone = |(folder, diff_id): (&PathBuf, &Digest)| *folder == store.made_folder(diff_id);
+    let kind = if laid.iter().zip(diff_ids).all(alone) {
+        ""
+    } else {
+        " as laid"
+    };
+    let blobs = documents.manifest.layers.iter().zip(diff_ids);
+    let parts = blobs.zip(laid).map(|((blob, diff_id), folder)| Part {
+        folder,
+        blob: blob.clone(),
+        diff_id: diff_id.clone(),
+        told: format!("FROM {reference}"),
+    });
+    let parts = parts.collect();
     let config = Config::read(&documents.configuration);
     let mut rest = documents
         .configuration
@@ -367,7 +375,7 @@ fn base(store: &Store, name: &str) -> Result<State, BuildError> {
         rest.remove(key);
     }
     Ok(State {
-        key: format!("image {}", record.manifest),
+        key: format!("image {}{kind}", record.manifest),
         parts,
         environment: config.environment,
         arguments: BTreeMap::new(),

@@ -145,13 +145,10 @@ impl Store {
     /// The image of a record. Called while the store is in use.
     fn image(&self, record: &Record) -> Result<Image, StoreError> {
         let documents = self.documents(&record.manifest)?;
-        let layers = documents.layers();
-        let names: Vec<_> = layers.iter().map(|(_, name)| name.clone()).collect();
-        let pin = self.pin(&names)?;
-        let diff_ids = &documents.configuration.rootfs.diff_ids;
-        let folders = crate::parallel::each(&layers, |(index, _)| {
-            self.unpacked(&documents.manifest.layers[*index], &diff_ids[*index])
-        })?;
+        let pin = self.pin(&documents.names())?;
+        let laid = self.laid(&documents)?;
+        let layers = documents.layers().into_iter();
+        let folders: Vec<PathBuf> = layers.map(|index| laid[index].clone()).collect();
         let config = Config::read(&documents.configuration);
         let root = if host::is_below(&record.reference, &config) {
             Root::Host(folders)

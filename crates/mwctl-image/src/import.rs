@@ -184,13 +184,8 @@ impl Store {
     /// Unpacks the layers of an image, and waits until the disk has them.
     pub(crate) fn unpack_all(&self, manifest: &Digest) -> Result<(), StoreError> {
         let documents = self.documents(manifest)?;
-        let layers = documents.layers();
-        let diff_ids = &documents.configuration.rootfs.diff_ids;
-        crate::parallel::each(&layers, |(index, _)| {
-            self.unpacked(&documents.manifest.layers[*index], &diff_ids[*index])
-        })?;
-        let names: Vec<_> = layers.into_iter().map(|(_, name)| name).collect();
-        self.settle(&names)
+        self.laid(&documents)?;
+        self.settle(&documents.names())
     }
 }
 

@@ -15,7 +15,7 @@ pub use pack::{PackError, Packed, pack};
 pub use unpack::{UnpackError, unpack};
 
 pub(crate) use extended::Extended;
-pub(crate) use unpack::is_whiteout;
+pub(crate) use unpack::{is_whiteout, unpack_upon};
 pub(crate) use xattr::is_opaque;
 
 /// A name that is deleted has this before it.

@@ -23,6 +23,7 @@
 //! digest is checked whenever it is read.
 
 mod blobs;
+mod chain;
 mod collect;
 mod details;
 mod images;

@@ -86,6 +86,18 @@ impl View {
         (place, Found::Folder(folders))
     }
 
+    /// What is at a path that leads through no link, where it may be one itself.
+    pub(crate) fn at(&self, path: &Path) -> Found {
+        let mut found = Found::Folder(self.layers.clone());
+        for part in parts(path) {
+            let (Part::Name(name), Found::Folder(folders)) = (part, found) else {
+                return Found::Missing;
+            };
+            found = entry(&folders, &name);
+        }
+        found
+    }
+
     /// What a file contains, unless it is one that no image needs so large. What is no file isn't opened: a pipe
     /// would keep us waiting.
     pub(crate) fn bytes(&self, path: &str) -> Option<Vec<u8>> {

@@ -65,6 +65,22 @@ fn unpack_bytes(bytes: &[u8], limits: Limits) -> Result<TempDir, UnpackError> {
     Ok(folder)
 }
 
+/// Unpacks upon other layers, the topmost first.
+fn unpack_over(archive: Archive, lower: &[&TempDir]) -> (TempDir, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let lower = lower.iter().map(|it| it.path().to_path_buf()).collect();
+    let implied = unpack_upon(
+        Cursor::new(archive.bytes()),
+        folder.path(),
+        Owners::of_process(),
+        Limits::default(),
+        &crate::view::View::new(lower),
+    );
+    let implied = implied.unwrap().into_iter();
+    let implied = implied.map(|path| path.display().to_string());
+    (folder, implied.collect())
+}
+
 fn pack_bytes(folder: &Path) -> (Vec<u8>, Packed) {
     let mut bytes = Vec::new();
     let packed = pack(folder, Owners::of_process(), u64::MAX, &mut bytes).unwrap();
@@ -405,4 +421,72 @@ proptest::proptest! {
         drop(unpack(Cursor::new(bytes), &folder, Owners::of_process(), Limits::default()));
         proptest::prop_assert_eq!(fs::read_dir(above.path()).unwrap().count(), 1);
     }
+}
+
+#[test]
+fn folders_that_only_lead_to_entries_are_those_of_the_layers_below() {
+    let lower = Archive::new()
+        .file("usr/bin/sh", "sh")
+        .link("bin", "usr/bin");
+    let lower = lower.link("old", "/var").folder("tmp/").unpack().unwrap();
+    fs::set_permissions(lower.path().join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
+    let upper = Archive::new()
+        .file("bin/foo", "foo")
+        .entry(EntryType::Link, "bin/again", "bin/foo", b"")
+        .file("tmp/x/y", "y")
+        .file("bin/.wh.sh", "")
+        .folder("bin/own/")
+        .file("old/z", "z");
+    let (folder, implied) = unpack_over(upper, &[&lower]);
+    assert_eq!(implied, ["tmp", "tmp/x", "usr", "usr/bin", "var"]);
+    assert_eq!(read(&folder, "usr/bin/again"), "foo");
+    assert_eq!(read(&folder, "var/z"), "z");
+    let data = |path: &str| fs::symlink_metadata(folder.path().join(path));
+    assert_eq!(data("tmp").unwrap().mode() & 0o7777, 0o1777);
+    assert_eq!(data("tmp/x").unwrap().mode() & 0o7777, 0o755);
+    assert!(data("usr/bin/own").unwrap().is_dir());
+    assert!(data("usr/bin/sh").unwrap().file_type().is_char_device());
+    assert!(data("bin").is_err() && data("old").is_err());
+    // A folder with an entry of its own takes the link's place, and one that hides is new.
+    let upper = Archive::new()
+        .folder("bin/")
+        .file("bin/foo", "foo")
+        .folder("tmp/")
+        .file("tmp/.wh..wh..opq", "")
+        .file("usr/.wh..wh..opq", "")
+        .file("usr/bin/x", "x");
+    let (folder, implied) = unpack_over(upper, &[&lower]);
+    assert_eq!(implied, ["usr", "usr/bin"]);
+    assert_eq!(read(&folder, "bin/foo"), "foo");
+}
+
+#[test]
+fn what_an_archive_says_of_a_folder_counts_also_where_it_says_it_late() {
+    let mut builder = Builder::new(Vec::new());
+    for (name, mode) in [("a/b", 0o644), ("a/", 0o700), ("a/", 0o750), ("./", 0o711)] {
+        let mut header = Header::new_gnu();
+        let is_folder = name.ends_with('/');
+        header.set_entry_type(if is_folder {
+            EntryType::Directory
+        } else {
+            EntryType::Regular
+        });
+        header.set_mode(mode);
+        header.set_size(0);
+        builder.append_data(&mut header, name, &b""[..]).unwrap();
+    }
+    let folder = Archive(builder).unpack().unwrap();
+    let mode = |path: &str| folder.path().join(path).metadata().unwrap().mode() & 0o7777;
+    assert_eq!((mode("a"), mode("")), (0o750, 0o711));
+}
+
+#[test]
+fn a_folder_that_was_deleted_and_is_led_through_is_new() {
+    let archive = Archive::new().file(".wh.a", "").file("a/b", "new");
+    let folder = archive.unpack().unwrap();
+    assert_eq!(read(&folder, "a/b"), "new");
+    assert!(is_opaque(&folder.path().join("a")));
+    // Through a link of its own to a folder that only layers below have.
+    let folder = Archive::new().link("l", "far/away").file("l/x", "x");
+    assert_eq!(read(&folder.unpack().unwrap(), "far/away/x"), "x");
 }

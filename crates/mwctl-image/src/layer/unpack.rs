@@ -5,6 +5,9 @@
 //! the folder, also while the archive replaces folders by links. Devices are left out in all
 //! modes: a container has its own, and whoever isn't root can't make them.
 
+mod way;
+
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
@@ -22,6 +25,7 @@ use tar::{Entry, EntryType};
 
 use super::{Extended, FOREIGN, Limits, OPAQUE, WHITEOUT, sparse, xattr};
 use crate::owners::{Owners, UnknownOwner};
+use crate::view::View;
 use mwctl_container::tree;
 
 /// Why an archive can't be unpacked.
@@ -69,13 +73,26 @@ pub(crate) fn is_whiteout(data: &std::fs::Metadata) -> bool {
     data.file_type().is_char_device() && data.rdev() == 0
 }
 
-/// Unpacks a plain archive into an empty folder.
+/// Unpacks a plain archive into an empty folder, as if nothing lay below it.
 pub fn unpack(
     archive: impl Read,
     into: &Path,
     owners: Owners,
     limits: Limits,
 ) -> Result<(), UnpackError> {
+    let nothing = View::new(Vec::new());
+    unpack_upon(archive, into, owners, limits, &nothing).map(drop)
+}
+
+/// The same where `lower` lies below it: a folder that leads to an entry and has none of its own is the one that is
+/// there, also through links. Gives the folders of that kind, those above before those in them.
+pub(crate) fn unpack_upon(
+    archive: impl Read,
+    into: &Path,
+    owners: Owners,
+    limits: Limits,
+    lower: &View,
+) -> Result<Vec<PathBuf>, UnpackError> {
     let mut archive = tar::Archive::new(archive);
     let root = File::open(into).map_err(|source| UnpackError::Entry {
         name: into.display().to_string(),
@@ -84,18 +101,16 @@ pub fn unpack(
     let mut target = Target {
         root: root.into(),
         owners,
+        lower,
         parent: None,
-        folders: Vec::new(),
+        folders: BTreeMap::new(),
     };
-    // Where the archive says nothing of its root.
-    target.folders.push(Folder {
-        path: PathBuf::new(),
-        mode: 0o755,
-        uid: 0,
-        gid: 0,
-        time: 0,
-        xattrs: Vec::new(),
-    });
+    // Where the archive says nothing of its root. The image's own is made by whoever runs it.
+    let root = Folder {
+        implied: false,
+        ..Folder::new()
+    };
+    target.folders.insert(PathBuf::new(), root);
     let (mut entries, mut bytes) = (0_u64, 0_u64);
     let mut extended = Extended::default();
     for entry in archive.entries().map_err(UnpackError::Read)?.raw(true) {
@@ -123,7 +138,8 @@ pub fn unpack(
 
 /// A folder whose mode and times are set at the end: until then it is written to.
 struct Folder {
-    path: PathBuf,
+    /// Whether no entry says what it is.
+    implied: bool,
     mode: u32,
     uid: u64,
     gid: u64,
@@ -131,12 +147,27 @@ struct Folder {
     xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-struct Target {
+impl Folder {
+    /// One of which nothing is known.
+    fn new() -> Self {
+        Self {
+            implied: true,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            time: 0,
+            xattrs: Vec::new(),
+        }
+    }
+}
+
+struct Target<'a> {
     root: OwnedFd,
     owners: Owners,
-    /// The folder that was opened last: archives are sorted.
-    parent: Option<(PathBuf, OwnedFd)>,
-    folders: Vec<Folder>,
+    lower: &'a View,
+    /// The folder that was opened last, by its name and its place: archives are sorted.
+    parent: Option<(PathBuf, PathBuf, OwnedFd)>,
+    folders: BTreeMap<PathBuf, Folder>,
 }
 
 /// What an entry says of itself.
@@ -210,7 +241,7 @@ fn plain(name: &Path) -> Option<PathBuf> {
     Some(path)
 }
 
-impl Target {
+impl Target<'_> {
     fn add<R: Read>(
         &mut self,
         entry: &mut Entry<'_, R>,
@@ -227,7 +258,8 @@ impl Target {
             return Ok(());
         };
         let parent = path.parent().unwrap_or(Path::new("")).to_path_buf();
-        let place = self.open(&parent).map_err(|error| facts.failed(error))?;
+        let opened = self.open(&parent);
+        let (above, place) = opened.map_err(|error| facts.failed(error))?;
         let failed = |error: Errno| facts.failed(error);
         let bytes = name.as_bytes();
         if bytes == OPAQUE {
@@ -247,7 +279,7 @@ impl Target {
         match kind {
             EntryType::Directory => {
                 self.folder(&place, &name).map_err(failed)?;
-                self.later(path, facts);
+                self.later(above.join(name), facts);
                 return Ok(());
             }
             EntryType::Regular | EntryType::Continuous => {
@@ -321,41 +353,6 @@ impl Target {
         set_time(place, name, facts.time).map_err(failed)
     }
 
-    /// Opens a folder of the layer, and makes what is missing on the way.
-    fn open(&mut self, path: &Path) -> Result<OwnedFd, Errno> {
-        if let Some((known, fd)) = &self.parent
-            && known == path
-        {
-            return rustix::io::fcntl_dupfd_cloexec(fd, 0);
-        }
-        let opened = match self.beneath(path) {
-            Err(Errno::NOENT) => {
-                let mut on_the_way = PathBuf::new();
-                for part in path {
-                    let above = self.beneath(&on_the_way)?;
-                    on_the_way.push(part);
-                    match mkdirat(&above, part, Mode::from_raw_mode(0o755)) {
-                        Ok(()) => self.folders.push(Folder {
-                            path: on_the_way.clone(),
-                            mode: 0o755,
-                            uid: 0,
-                            gid: 0,
-                            time: 0,
-                            xattrs: Vec::new(),
-                        }),
-                        Err(Errno::EXIST) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-                self.beneath(path)?
-            }
-            other => other?,
-        };
-        let copy = rustix::io::fcntl_dupfd_cloexec(&opened, 0)?;
-        self.parent = Some((path.to_path_buf(), copy));
-        Ok(opened)
-    }
-
     fn beneath(&self, path: &Path) -> Result<OwnedFd, Errno> {
         let path = if path.as_os_str().is_empty() {
             Path::new(".")
@@ -399,14 +396,15 @@ impl Target {
     }
 
     fn later(&mut self, path: PathBuf, facts: Facts) {
-        self.folders.push(Folder {
-            path,
+        let folder = Folder {
+            implied: false,
             mode: facts.mode,
             uid: facts.uid,
             gid: facts.gid,
             time: facts.time,
             xattrs: facts.xattrs,
-        });
+        };
+        self.folders.insert(path, folder);
     }
 
     fn link(
@@ -421,7 +419,11 @@ impl Target {
         let Some(last) = target.file_name() else {
             return Err(facts.refused("it links to a folder"));
         };
-        let folder = self.beneath(target.parent().unwrap_or(Path::new("")));
+        let above = target.parent().unwrap_or(Path::new(""));
+        let folder = match self.beneath(above) {
+            Err(Errno::NOENT) => self.way(above, false).and_then(|way| self.beneath(&way)),
+            other => other,
+        };
         let missing = "it links to a file that the layer doesn't have";
         let folder = match folder {
             Err(Errno::NOENT | Errno::NOTDIR) => return Err(facts.refused(missing)),
@@ -460,19 +462,20 @@ impl Target {
         }
     }
 
-    /// What is said of folders, the deepest first.
-    fn finish(mut self) -> Result<(), UnpackError> {
+    /// What is said of folders, the deepest first. Gives those that no entry said anything of.
+    fn finish(mut self) -> Result<Vec<PathBuf>, UnpackError> {
         self.parent = None;
-        for folder in std::mem::take(&mut self.folders).into_iter().rev() {
+        let mut implied = Vec::new();
+        for (path, folder) in std::mem::take(&mut self.folders).into_iter().rev() {
             let facts = Facts {
-                name: folder.path.display().to_string(),
+                name: path.display().to_string(),
                 mode: folder.mode,
                 uid: folder.uid,
                 gid: folder.gid,
                 time: folder.time,
                 xattrs: folder.xattrs,
             };
-            let (above, name) = match (folder.path.parent(), folder.path.file_name()) {
+            let (above, name) = match (path.parent(), path.file_name()) {
                 (Some(above), Some(name)) => (above.to_path_buf(), name.to_owned()),
                 _ => (PathBuf::new(), OsString::from(".")),
             };
@@ -488,8 +491,12 @@ impl Target {
                 continue;
             }
             self.dress(&place, &name, &facts, false)?;
+            if folder.implied {
+                implied.push(path);
+            }
         }
-        Ok(())
+        implied.reverse();
+        Ok(implied)
     }
 }
 

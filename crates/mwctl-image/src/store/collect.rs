@@ -74,8 +74,7 @@ impl Store {
                     continue;
                 }
             };
-            live.layers
-                .extend(documents.layers().into_iter().map(|(_, name)| name));
+            live.layers.extend(documents.names());
             let manifest = documents.manifest;
             live.blobs.insert(manifest.config.digest);
             live.blobs

@@ -68,17 +68,18 @@ impl Store {
     fn details_of(&self, record: Record) -> Result<Details, StoreError> {
         let documents = self.documents(&record.manifest)?;
         let configuration = documents.configuration;
-        let diff_ids = configuration.rootfs.diff_ids.iter();
+        let diff_ids = &configuration.rootfs.diff_ids;
         let layers: Vec<Layer> = documents
             .manifest
             .layers
             .iter()
             .zip(diff_ids)
-            .map(|(blob, diff_id)| Layer {
+            .enumerate()
+            .map(|(index, (blob, diff_id))| Layer {
                 digest: blob.digest.clone(),
                 diff_id: diff_id.clone(),
                 size: blob.size,
-                folder: self.layer_of(diff_id),
+                folder: self.folder_of(&diff_ids[..=index]),
             })
             .collect();
         Ok(Details {
@@ -89,11 +90,5 @@ impl Store {
             layers,
             record,
         })
-    }
-
-    /// The folder of a layer by its content, if it is unpacked.
-    fn layer_of(&self, diff_id: &Digest) -> Option<PathBuf> {
-        let folder = self.layer_folder(&super::Name::of_content(diff_id));
-        folder.is_dir().then_some(folder)
     }
 }

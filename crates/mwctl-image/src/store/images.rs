@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Name, Store, StoreError};
+use super::{Store, StoreError};
 use crate::digest::Digest;
 use crate::oci::{Configuration, Manifest};
 use crate::reference::Reference;
@@ -33,15 +33,12 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    /// The names of its layers, the lowest first, each once: an overlay refuses a folder twice,
-    /// and the upper one of two equal layers says all that the lower one does.
-    pub(crate) fn layers(&self) -> Vec<(usize, Name)> {
+    /// Its layers, the lowest first, each once: an overlay refuses a folder twice, and the upper one of two equal
+    /// layers says all that the lower one does.
+    pub(crate) fn layers(&self) -> Vec<usize> {
         let diff_ids = &self.configuration.rootfs.diff_ids;
-        let is_last =
-            |(index, diff_id): &(usize, &Digest)| !diff_ids[index + 1..].contains(diff_id);
-        let all = diff_ids.iter().enumerate().filter(is_last);
-        all.map(|(index, diff_id)| (index, Name::of_content(diff_id)))
-            .collect()
+        let is_last = |index: &usize| !diff_ids[index + 1..].contains(&diff_ids[*index]);
+        (0..diff_ids.len()).filter(is_last).collect()
     }
 }
 

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::lock::Lock;
 use super::{Store, StoreError};
 use crate::digest::{Digest, Hashing};
-use crate::layer::unpack;
+use crate::layer::unpack_upon;
 use crate::oci::{Descriptor, Packing};
+use crate::view::View;
 
 /// The name of a layer's folder. Short, because the names of all layers of a mount have to fit
 /// into one page of memory.
@@ -19,7 +20,7 @@ use crate::oci::{Descriptor, Packing};
 pub(crate) struct Name(String);
 
 impl Name {
-    fn of(source: &str) -> Self {
+    pub(super) fn of(source: &str) -> Self {
         Self(Digest::of(source.as_bytes()).hex()[..24].to_owned())
     }
 
@@ -49,6 +50,9 @@ struct Known {
     boot: String,
     /// Whether the disk has all of it.
     settled: bool,
+    /// Folders that its archive says nothing of, those above before those in them; see [`super::chain`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    implied: Vec<String>,
 }
 
 /// The time between two starts of the machine. What was written in an earlier one, and isn't
@@ -102,12 +106,20 @@ impl Store {
         }
     }
 
-    /// Makes a layer in an empty folder, unless it is there; one process at a time.
+    /// The folders that a layer's archive says nothing of.
+    pub(super) fn implied(&self, name: &Name) -> Vec<String> {
+        self.known(name)
+            .map(|known| known.implied)
+            .unwrap_or_default()
+    }
+
+    /// Makes a layer in an empty folder, unless it is there; one process at a time. `fill` says which of its folders
+    /// nobody says anything of.
     pub(super) fn make<E: From<StoreError>>(
         &self,
         name: &Name,
         source: &str,
-        fill: impl FnOnce(&Path) -> Result<(), E>,
+        fill: impl FnOnce(&Path) -> Result<Vec<PathBuf>, E>,
     ) -> Result<PathBuf, E> {
         if let Some(folder) = self.layer(name, source)? {
             return Ok(folder);
@@ -123,20 +135,22 @@ impl Store {
         let work = self.work()?;
         let new = work.path().join("layer");
         fs::create_dir(&new).map_err(StoreError::io(&new))?;
-        fill(&new)?;
-        self.note(name, source, false)?;
+        let implied = fill(&new)?;
+        let implied = implied.iter().map(|path| path.to_string_lossy());
+        let known = Known {
+            source: source.to_owned(),
+            boot: boot(),
+            settled: false,
+            implied: implied.map(std::borrow::Cow::into_owned).collect(),
+        };
+        self.note(name, &known)?;
         let folder = self.layer_folder(name);
         fs::rename(&new, &folder).map_err(StoreError::io(&folder))?;
         Ok(folder)
     }
 
-    fn note(&self, name: &Name, source: &str, settled: bool) -> Result<(), StoreError> {
-        let known = Known {
-            source: source.to_owned(),
-            boot: boot(),
-            settled,
-        };
-        let bytes = serde_json::to_vec(&known).unwrap_or_default();
+    fn note(&self, name: &Name, known: &Known) -> Result<(), StoreError> {
+        let bytes = serde_json::to_vec(known).unwrap_or_default();
         self.write(self.layer_note(name), &bytes)
     }
 
@@ -146,29 +160,31 @@ impl Store {
         Ok(self.layer(&name, diff_id.as_str())?.is_some())
     }
 
-    /// The folder of a layer of an image, unpacked where it isn't there yet.
-    pub(crate) fn unpacked(
+    /// The folder of a layer of an image, unpacked where it isn't there yet, as if nothing lay below it.
+    pub(super) fn unpacked(
         &self,
         blob: &Descriptor,
         diff_id: &Digest,
     ) -> Result<PathBuf, StoreError> {
         let name = Name::of_content(diff_id);
         self.make(&name, diff_id.as_str(), |folder| {
-            self.unpack_into(folder, blob, diff_id)
+            let nothing = View::new(Vec::new());
+            self.unpack_into(folder, blob, diff_id, &nothing)
         })
     }
 
     /// The folder of the layer without any entry.
     pub(crate) fn nothing(&self) -> Result<PathBuf, StoreError> {
-        self.make(&Name::of_nothing(), "nothing", |_| Ok(()))
+        self.make(&Name::of_nothing(), "nothing", |_| Ok(Vec::new()))
     }
 
-    fn unpack_into(
+    pub(super) fn unpack_into(
         &self,
         folder: &Path,
         blob: &Descriptor,
         diff_id: &Digest,
-    ) -> Result<(), StoreError> {
+        below: &View,
+    ) -> Result<Vec<PathBuf>, StoreError> {
         let packing = Packing::of(&blob.media_type).ok_or_else(|| StoreError::MediaType {
             digest: blob.digest.clone(),
             media_type: blob.media_type.clone(),
@@ -179,7 +195,7 @@ impl Store {
         // Headers and padding take at most about a kilobyte each; what follows the end counts too.
         let most = self.limits.bytes.saturating_add(self.limits.entries * 2048);
         let mut plain = Hashing::new(plain.take(most));
-        let unpacked = unpack(&mut plain, folder, self.owners, self.limits);
+        let unpacked = unpack_upon(&mut plain, folder, self.owners, self.limits, below);
         let rest = io::copy(&mut plain, &mut io::sink());
         let (_, found, _) = plain.finish();
         if found != *diff_id && rest.is_ok() {
@@ -192,12 +208,12 @@ impl Store {
                 });
             }
         }
-        unpacked.map_err(|source| StoreError::Unpack {
+        let implied = unpacked.map_err(|source| StoreError::Unpack {
             digest: blob.digest.clone(),
             source,
         })?;
         rest.map_err(StoreError::io(path))?;
-        Ok(())
+        Ok(implied)
     }
 
     /// Waits until the disk has these layers, and remembers it.
@@ -213,7 +229,12 @@ impl Store {
         let root = fs::File::open(&self.root).map_err(StoreError::io(&self.root))?;
         rustix::fs::syncfs(&root).map_err(|error| StoreError::io(&self.root)(error.into()))?;
         for (name, known) in open {
-            self.note(name, &known.source, true)?;
+            let known = Known {
+                settled: true,
+                boot: boot(),
+                ..known
+            };
+            self.note(name, &known)?;
         }
         Ok(())
     }

@@ -64,7 +64,8 @@ impl Store {
         };
         // Another step may have made the same.
         self.make::<StoreError>(&name, made.diff_id.as_str(), |new| {
-            fs::rename(&folder, new).map_err(StoreError::io(&folder))
+            fs::rename(&folder, new).map_err(StoreError::io(&folder))?;
+            Ok(Vec::new())
         })?;
         self.write_note("steps", key, &made)?;
         Ok(made)

@@ -493,7 +493,7 @@ fn several_processes_make_a_layer_once() {
                 store.import(&layout, &options()).unwrap();
                 let once = store.make::<StoreError>(&Name::of_nothing(), "nothing", |_| {
                     made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    Ok(())
+                    Ok(Vec::new())
                 });
                 once.unwrap();
             });
@@ -532,4 +532,92 @@ fn a_store_of_a_later_program_is_refused() {
     fs::write(bench.store.root().join("format"), "2\n").unwrap();
     let refused = Store::open(bench.store.root(), Owners::of_process());
     assert!(matches!(refused, Err(StoreError::Format { .. })));
+}
+
+/// A layer of folders with modes, and links.
+fn tree(entries: &[(&str, u32, Option<&str>)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, mode, target) in entries {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(0);
+        header.set_mode(*mode);
+        header.set_entry_type(match target {
+            Some(_) => tar::EntryType::Symlink,
+            None if name.ends_with('/') => tar::EntryType::Directory,
+            None => tar::EntryType::Regular,
+        });
+        match target {
+            Some(target) => builder.append_link(&mut header, name, target).unwrap(),
+            None => builder.append_data(&mut header, name, &b""[..]).unwrap(),
+        }
+    }
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn a_layer_without_its_folders_takes_those_of_the_image_that_it_is_in() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use crate::view::{Found, View};
+
+    let bench = Bench::new();
+    let merged = tree(&[
+        ("usr/", 0o755, None),
+        ("usr/bin/", 0o755, None),
+        ("usr/bin/sh", 0o755, None),
+        ("bin", 0o777, Some("usr/bin")),
+        ("tmp/", 0o1777, None),
+    ]);
+    let split = tree(&[("bin/", 0o755, None), ("bin/sh", 0o755, None)]);
+    let upper = layer(&[("bin/foo", "foo"), ("tmp/x", "x")]);
+    // The same layer upon both, the one where it is as it was supposed first.
+    for (name, layers) in [
+        ("split:1", vec![split, upper.clone()]),
+        ("merged:1", vec![merged, upper]),
+    ] {
+        let layout = bench.layout_of(name, name, &layers);
+        bench.import(&layout);
+    }
+    let view = |name: &str| {
+        let mut layers = bench.layers(name);
+        layers.reverse();
+        View::new(layers)
+    };
+    let (merged, split) = (view("merged:1"), view("split:1"));
+    for (view, place) in [(&merged, "/usr/bin/foo"), (&split, "/bin/foo")] {
+        let (found, _) = view.find(Path::new("/bin/foo"));
+        assert_eq!(found, Path::new(place));
+        assert_eq!(view.read("/bin/foo").as_deref(), Some("foo"));
+        assert!(view.read("/bin/sh").is_some() && view.read("/tmp/x").is_some());
+    }
+    let mode = |view: &View| match view.find(Path::new("/tmp")).1 {
+        Found::Folder(folders) => fs::metadata(&folders[0]).unwrap().permissions().mode() & 0o7777,
+        _ => panic!("no folder"),
+    };
+    assert_eq!((mode(&merged), mode(&split)), (0o1777, 0o755));
+    // Both are told, stay where they are used, are made anew where they are torn, and go with the last image.
+    let folders = |name: &str| {
+        bench
+            .store
+            .details(&super::tests::name(name))
+            .unwrap()
+            .layers
+    };
+    let (of_merged, of_split) = (folders("merged:1"), folders("split:1"));
+    assert_eq!(of_merged[1].digest, of_split[1].digest);
+    assert_ne!(of_merged[1].folder, of_split[1].folder);
+    assert_eq!(bench.store.collect(true).unwrap().layers, 0);
+    let torn = of_merged[1].folder.clone().unwrap();
+    let note = torn.with_extension("json");
+    let text = fs::read_to_string(&note).unwrap();
+    let text = text.replace("\"settled\":true", "\"settled\":false");
+    let mut known: serde_json::Value = serde_json::from_str(&text).unwrap();
+    known["boot"] = "another".into();
+    fs::write(&note, known.to_string()).unwrap();
+    fs::remove_dir_all(torn.join("usr")).unwrap();
+    assert!(view("merged:1").read("/usr/bin/foo").is_some());
+    for image in ["split:1", "merged:1"] {
+        bench.store.remove(&super::tests::name(image)).unwrap();
+    }
+    assert_eq!(bench.store.collect(true).unwrap().layers, 4);
 }
