@@ -15,6 +15,9 @@ use serde::Serialize;
 pub struct Plan {
     /// The stages that the wanted one needs, each after those that it needs itself.
     pub stages: Vec<Stage>,
+    /// The arguments that the file declares anywhere, as far as no step does. They make no other image.
+    #[serde(skip)]
+    pub declared: BTreeSet<String>,
 }
 
 /// An image in the making.
@@ -197,6 +200,9 @@ pub struct Copy {
     pub mode: Option<u32>,
     /// What is left out, in the form of `.dockerignore`.
     pub exclude: Vec<String>,
+    /// Whether archives would be unpacked (`ADD`), which isn't done here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unpacks: bool,
 }
 
 impl From<Action> for Step {
@@ -261,7 +267,22 @@ impl Plan {
         }
         let mut ordered = Vec::new();
         add(stages, target, &mut Vec::new(), &mut ordered)?;
-        Some(Self { stages: ordered })
+        Some(Self {
+            stages: ordered,
+            declared: BTreeSet::new(),
+        })
+    }
+
+    /// The arguments that it asks for.
+    pub fn arguments(&self) -> BTreeSet<&str> {
+        let steps = self.stages.iter().flat_map(|stage| &stage.steps);
+        let asked = steps.filter_map(|step| match &step.action {
+            Action::Argument { name, .. } => Some(name.as_str()),
+            _ => None,
+        });
+        asked
+            .chain(self.declared.iter().map(String::as_str))
+            .collect()
     }
 
     /// The images that it needs, each once.
@@ -370,7 +391,9 @@ impl fmt::Display for Action {
                     Origin::Local => String::new(),
                     Origin::Stage(name) | Origin::Image(name) => format!("--from={name} "),
                 };
-                format!("COPY {from}{} {}", copy.sources.join(" "), copy.destination)
+                let word = if copy.unpacks { "ADD" } else { "COPY" };
+                let sources = copy.sources.join(" ");
+                format!("{word} {from}{sources} {}", copy.destination)
             }
         };
         formatter.write_str(&text.replace('\n', "; "))

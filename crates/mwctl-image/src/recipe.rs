@@ -152,7 +152,7 @@ mod tests {
     fn of_what_another_engine_builds_the_names_are_seen() {
         let seen = |file, text, variant| outline(Path::new(file), text, variant, &BTreeMap::new());
         let text = "# escape=\\\n#syntax = docker/dockerfile:1\nARG B=two\nFROM one AS a\nONBUILD RUN x\n\
-                    FROM $B:2 AS b\nRUN <<X\nCOPY --from=three / /\n";
+                    FROM $B:2 AS b\nRUN <<X\nX\nCOPY --from=three / /\n";
         let of = seen("Dockerfile", text, None);
         assert_eq!((of.target, of.variant.as_deref()), (None, Some("b")));
         assert_eq!(

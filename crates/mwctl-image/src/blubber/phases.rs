@@ -274,6 +274,7 @@ impl Variant<'_> {
                 owner: owner.cloned(),
                 mode: None,
                 exclude: exclude.clone(),
+                unpacks: false,
             }));
         }
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::lines::Line;
+use super::lines::{self, Line};
+use super::stages::{self, Name};
 use super::words::{self, refused};
 use crate::plan::{Action, Copy, Mount, Mounted, Origin, Owner, Problem, Run, Step};
 
@@ -22,17 +23,16 @@ impl Default for State {
     }
 }
 
-/// Reads an instruction. `earlier` are the names of the stages so far, the last of which is the
-/// one that it stands in.
+/// Reads an instruction. `earlier` are the names of the stages before the one that it stands in.
 pub(super) fn read(
     line: &Line,
-    earlier: &[String],
+    earlier: &[Name],
     global: &BTreeMap<String, String>,
     state: &mut State,
 ) -> Result<Vec<Step>, Problem> {
     let reader = Reader {
         line,
-        earlier: &earlier[..earlier.len().saturating_sub(1)],
+        earlier,
         global,
         shell: &state.shell,
     };
@@ -95,7 +95,7 @@ fn pairs(line: &Line, make: fn(String, String) -> Action) -> Result<Vec<Action>,
 
 struct Reader<'a> {
     line: &'a Line,
-    earlier: &'a [String],
+    earlier: &'a [Name],
     global: &'a BTreeMap<String, String>,
     shell: &'a [String],
 }
@@ -171,14 +171,7 @@ impl Reader<'_> {
     }
 
     fn heredoc(&self, text: &str) -> Result<(), Problem> {
-        // `<<EOF`, but not the shell's `<<<` and not a number that is shifted.
-        let begins = text.split("<<").skip(1).any(|after| {
-            let name = after
-                .trim_start_matches('-')
-                .trim_start_matches(['"', '\'']);
-            name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        });
-        if begins {
+        if !lines::texts(text).is_empty() {
             let message = format!(
                 "`{} <<` (a text within the file) isn't built here",
                 self.line.word
@@ -263,14 +256,10 @@ impl Reader<'_> {
 
     /// A stage by name or number, or an image.
     fn origin(&self, from: &str) -> Origin {
-        let by_name = self
-            .earlier
-            .iter()
-            .find(|name| name.eq_ignore_ascii_case(from));
         let by_number = from.parse::<usize>().ok();
-        let by_number = by_number.and_then(|number| self.earlier.get(number));
-        match by_name.or(by_number) {
-            Some(stage) => Origin::Stage(stage.clone()),
+        let by_number = by_number.filter(|number| *number < self.earlier.len());
+        match stages::called(self.earlier, from).or(by_number) {
+            Some(number) => Origin::Stage(number.to_string()),
             None => Origin::Image(from.to_owned()),
         }
     }
@@ -294,6 +283,7 @@ impl Reader<'_> {
             owner: None,
             mode: None,
             exclude: Vec::new(),
+            unpacks: word == "ADD",
         };
         for (flag, value) in flags {
             match flag.as_str() {
@@ -316,20 +306,29 @@ impl Reader<'_> {
         }
         if word == "ADD" {
             for source in &copy.sources {
-                let path = std::path::Path::new(source);
-                let packed = ["tar", "gz", "tgz", "bz2", "xz", "zst"];
-                let is_archive = path
-                    .extension()
-                    .is_some_and(|extension| packed.iter().any(|it| extension == *it));
-                if source.contains("://") || source.starts_with("git@") || is_archive {
-                    let message =
-                        format!("`ADD {source}` (a download or an archive) isn't built here");
+                if let Some(what) = foreign(source) {
+                    let message = format!("`ADD {source}` ({what}) isn't built here");
                     return Err(refused(self.line, message));
                 }
             }
         }
         Ok(copy)
     }
+}
+
+/// What the name of something that is added says that it is, where that isn't built here. What is in a file may say so
+/// later.
+pub(crate) fn foreign(source: &str) -> Option<&'static str> {
+    const PACKED: [&str; 6] = ["tar", "tgz", "tbz", "tbz2", "txz", "tzst"];
+    if source.contains("://") || source.starts_with("git@") {
+        return Some("a download");
+    }
+    let path = std::path::Path::new(source);
+    let is = |path: &std::path::Path| {
+        (path.extension()).is_some_and(|ending| PACKED.iter().any(|it| ending == *it))
+    };
+    let inner = path.file_stem().map(std::path::Path::new);
+    (is(path) || inner.is_some_and(is)).then_some("an archive")
 }
 
 fn owner(text: &str) -> Owner {

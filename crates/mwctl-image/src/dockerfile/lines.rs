@@ -19,7 +19,8 @@ pub(super) fn read(text: &str) -> Result<Vec<Line>, Problem> {
     let escape = escape(text)?;
     let mut instructions = Vec::new();
     let mut open: Option<(usize, String)> = None;
-    for (index, raw) in text.lines().enumerate() {
+    let mut lines = text.lines().enumerate();
+    while let Some((index, raw)) = lines.next() {
         let is_comment = raw.trim_start().starts_with('#');
         if is_comment || (raw.trim().is_empty() && open.is_some()) {
             // Within an instruction such lines count as if they weren't there.
@@ -39,7 +40,14 @@ pub(super) fn read(text: &str) -> Result<Vec<Line>, Problem> {
         if goes_on {
             open = Some((number, content));
         } else if !content.is_empty() {
-            instructions.push(instruction(number, &content));
+            let instruction = instruction(number, &content);
+            if matches!(instruction.word.as_str(), "RUN" | "COPY" | "ADD") {
+                for end in texts(&instruction.rest) {
+                    // What isn't ended takes the rest of the file.
+                    lines.by_ref().find(|(_, line)| end.is(line));
+                }
+            }
+            instructions.push(instruction);
         }
     }
     if let Some((number, content)) = open
@@ -48,6 +56,62 @@ pub(super) fn read(text: &str) -> Result<Vec<Line>, Problem> {
         instructions.push(instruction(number, &content));
     }
     Ok(instructions)
+}
+
+/// How a text within the file ends.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct End {
+    name: String,
+    /// Whether tabs before it don't count.
+    tabs: bool,
+}
+
+impl End {
+    fn is(&self, line: &str) -> bool {
+        let line = if self.tabs {
+            line.trim_start_matches('\t')
+        } else {
+            line
+        };
+        line == self.name
+    }
+}
+
+/// The texts that an instruction has on the lines after it: words like `<<EOF` or `3<<-"EOF"`, but neither the shell's
+/// `<<<` nor a number that is shifted.
+pub(super) fn texts(rest: &str) -> Vec<End> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    let mut letters = rest.chars();
+    while let Some(letter) = letters.next() {
+        if quote.is_none() && letter.is_whitespace() {
+            words.push(String::new());
+            continue;
+        }
+        match (quote, letter) {
+            (Some(open), letter) if letter == open => quote = None,
+            (None, '"' | '\'') => quote = Some(letter),
+            _ => {}
+        }
+        if let Some(word) = words.last_mut() {
+            word.push(letter);
+            if letter == '\\' && quote != Some('\'') {
+                word.extend(letters.next());
+            }
+        }
+    }
+    let text = |word: &String| {
+        let word = word.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        let name = word.strip_prefix("<<")?;
+        let (name, tabs) = match name.strip_prefix('-') {
+            Some(name) => (name, true),
+            None => (name, false),
+        };
+        let name = name.replace(['"', '\''], "");
+        let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+        (is_name && !name.contains('<')).then_some(End { name, tabs })
+    };
+    words.iter().filter_map(text).collect()
 }
 
 fn instruction(number: usize, content: &str) -> Line {

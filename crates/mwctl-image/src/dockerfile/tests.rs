@@ -46,7 +46,7 @@ fn instructions_mean_what_they_mean_everywhere() {
             "ENTRYPOINT [\"/bin/sh\", \"-c\", \"exec it $A\"]",
             "RUN make  all",
             "COPY a b /c/",
-            "COPY a /a",
+            "ADD a /a",
             "VOLUME /data",
             "STOPSIGNAL SIGINT",
         ]
@@ -186,12 +186,12 @@ fn what_isnt_built_here_is_refused_by_name_and_line() {
         (
             "FROM a\n\nADD https://x.org/a /a",
             3,
-            "`ADD https://x.org/a` (a download or an archive) isn't built here",
+            "`ADD https://x.org/a` (a download) isn't built here",
         ),
         (
             "FROM a\nADD a.tar.gz /",
             2,
-            "`ADD a.tar.gz` (a download or an archive) isn't built here",
+            "`ADD a.tar.gz` (an archive) isn't built here",
         ),
         (
             "FROM a\nRUN --mount=type=secret,target=/x y",
@@ -233,7 +233,99 @@ fn what_isnt_built_here_is_refused_by_name_and_line() {
 
 #[test]
 fn a_shift_and_a_here_string_are_no_texts_within_the_file() {
-    assert_eq!(steps("RUN echo $((1 << 2)) && cat <<< x").len(), 1);
+    for text in [
+        "RUN echo $((1 << 2)) && cat <<< x",
+        "RUN echo $((1<<A))",
+        "RUN echo 'a <<EOF' \"<<EOF\"",
+    ] {
+        assert_eq!(steps(text).len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn the_lines_of_a_text_within_the_file_are_no_instructions() {
+    for text in [
+        "RUN <<EOF\necho x\n EOF\nEOF\nRUN y",
+        "RUN 3<<-\"EOF\" cat\n\\\n# x\n\tEOF\nRUN y",
+        "COPY <<one <<two /x/\necho\none\necho\ntwo\nRUN y",
+        "RUN <<EOF\nnever ends",
+    ] {
+        let problems = plan(&format!("FROM a\n{text}"), None, &BTreeMap::new()).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].message.contains("a text within the file"));
+    }
+}
+
+#[test]
+fn a_stage_may_be_for_the_platform_that_is_built_for_and_no_other() {
+    let own = crate::oci::architecture();
+    for text in [
+        "FROM --platform=$BUILDPLATFORM a AS b\nFROM b",
+        "FROM --platform=${TARGETPLATFORM} a",
+        "ARG TARGETARCH\nFROM --platform=linux/$TARGETARCH a",
+        "ARG P=linux\nFROM --platform=$P/$BUILDARCH$BUILDVARIANT a",
+        &format!("FROM --platform=linux/{own} a"),
+    ] {
+        let plan = plan_of(text);
+        assert_eq!(plan.stages[0].base, Base::Image("a".into()), "{text}");
+    }
+    // What is refused has no consequences.
+    for (text, message) in [
+        (
+            "FROM --platform=linux/s390x a\nRUN x",
+            "`FROM --platform=linux/s390x` isn't built here",
+        ),
+        (
+            "FROM --platform=$NOT a\nRUN x",
+            "the platform `$NOT` is empty",
+        ),
+        ("FROM a b c\nRUN x", "`FROM` takes an image"),
+        ("FROM a AS 1\nRUN x", "a stage can't be called `1`"),
+    ] {
+        assert_eq!(problem(text), (1, message.to_owned()));
+    }
+}
+
+#[test]
+fn a_name_means_the_last_stage_before_it_that_has_it() {
+    let text = "FROM one AS Build\nFROM build AS build\nRUN x\nFROM BUILD\nCOPY --from=buILD /a /a\n\
+                COPY --from=0 /b /b";
+    let plan = plan_of(text);
+    let shown: Vec<(&str, &Base)> = plan
+        .stages
+        .iter()
+        .map(|stage| (stage.name.as_str(), &stage.base))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("Build (line 1)", &Base::Image("one".into())),
+            ("build", &Base::Stage("Build (line 1)".into())),
+            ("2", &Base::Stage("build".into())),
+        ]
+    );
+    let last: Vec<String> = plan.stages[2]
+        .steps
+        .iter()
+        .map(|it| it.action.to_string())
+        .collect();
+    assert_eq!(
+        last,
+        [
+            "COPY --from=build /a /a",
+            "COPY --from=Build (line 1) /b /b"
+        ]
+    );
+    let of = |target| super::plan(text, Some(target), &BTreeMap::new()).unwrap();
+    assert_eq!(of("BUILD").stages.len(), 2);
+    assert_eq!(of("0").stages.len(), 1);
+}
+
+#[test]
+fn what_is_declared_anywhere_in_the_file_is_known() {
+    let plan = plan_of("ARG A\nFROM a AS b\nARG B C=1\nFROM c\nARG D");
+    let names: Vec<&str> = plan.arguments().into_iter().collect();
+    assert_eq!(names, ["A", "B", "C", "D"]);
 }
 
 proptest::proptest! {

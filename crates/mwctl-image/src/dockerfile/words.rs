@@ -3,10 +3,12 @@
 use super::lines::Line;
 use crate::plan::Problem;
 
+/// Who builds what isn't built here.
+pub(crate) const ELSEWHERE: &str = "BuildKit can: `mwctl build --engine buildkit`, or `engine: buildkit` beside `file` in `mwctl.yaml`; docker, podman and buildah, too, where they know it";
+
 /// What another engine can and this one can't.
 pub(super) fn refused(line: &Line, message: impl Into<String>) -> Problem {
-    Problem::new(line.number, message)
-        .hint("BuildKit can: `mwctl build --engine buildkit`, or `engine: buildkit` beside `file` in `mwctl.yaml`; docker, podman and buildah, too, where they know it")
+    Problem::new(line.number, message).hint(ELSEWHERE)
 }
 
 /// Flags by name, in order.
