@@ -43,6 +43,16 @@ pub enum ImportError {
         /// The file.
         path: PathBuf,
     },
+    /// It is packed in a way that isn't read here.
+    #[error("`{}` is packed with {packing}, which isn't read here", path.display())]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// With what.
+        packing: &'static str,
+        /// What unpacks it.
+        program: &'static str,
+    },
     /// Something of it is missing.
     #[error("`{}` is incomplete: `{member}` is missing", path.display())]
     Incomplete {
@@ -116,6 +126,9 @@ impl ImportError {
                 "`docker save`, `podman save` and `skopeo copy` write files that can be imported"
                     .to_owned(),
             ],
+            Self::Packed { path, program, .. } => {
+                vec![format!("unpack it first: `{program} {}`", path.display())]
+            }
             Self::Store(error) => match error.hints() {
                 // The file is what they have: pulling isn't what they asked for.
                 hints if matches!(error, StoreError::Damaged { .. }) => {

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::ImportError;
-use crate::layer::Extended;
+use crate::layer::{Extended, Limits};
 use crate::oci::Packing;
 use crate::store::{DOCUMENT_LIMIT, Store, Work};
 
@@ -63,13 +63,14 @@ impl Members {
                 place: Place::Folder,
             });
         }
-        let mut start = [0; 4];
+        let mut start = [0; 6];
         let length = read_start(&mut file, &mut start).map_err(failed)?;
+        unpacked(path, &start[..length])?;
         if !data.is_file() || Packing::guess(&start[..length]) != Packing::Plain {
             let start = io::Cursor::new(start[..length].to_vec());
             return Self::spooled(store, path, start.chain(file));
         }
-        let place = archive(path.to_path_buf(), None).map_err(failed)?;
+        let place = archive(path.to_path_buf(), None, store.limits()).map_err(failed)?;
         Self::checked(path, place)
     }
 
@@ -85,8 +86,9 @@ impl Members {
         };
         let work = store.work()?;
         let file = work.path().join("archive");
-        let mut start = [0; 4];
+        let mut start = [0; 6];
         let length = read_start(&mut stream, &mut start).map_err(failed)?;
+        unpacked(path, &start[..length])?;
         let packing = Packing::guess(&start[..length]);
         let packed = BufReader::with_capacity(
             1 << 18,
@@ -100,7 +102,7 @@ impl Members {
             let why = format!("it has more than {most} bytes");
             return Err(failed(io::Error::new(io::ErrorKind::InvalidData, why)));
         }
-        let place = archive(file, Some(work)).map_err(failed)?;
+        let place = archive(file, Some(work), store.limits()).map_err(failed)?;
         Self::checked(path, place)
     }
 
@@ -190,6 +192,20 @@ impl Members {
     }
 }
 
+/// Refuses what is packed in a way that isn't read here, by how it begins.
+fn unpacked(path: &Path, start: &[u8]) -> Result<(), ImportError> {
+    let (packing, program) = match start {
+        [b'B', b'Z', b'h', ..] => ("bzip2", "bunzip2"),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => ("xz", "unxz"),
+        _ => return Ok(()),
+    };
+    Err(ImportError::Packed {
+        path: path.to_path_buf(),
+        packing,
+        program,
+    })
+}
+
 fn read_start(from: &mut impl Read, start: &mut [u8]) -> io::Result<usize> {
     let mut length = 0;
     while length < start.len() {
@@ -202,7 +218,8 @@ fn read_start(from: &mut impl Read, start: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Where everything is in an archive.
-fn archive(file: PathBuf, spooled: Option<Work>) -> io::Result<Place> {
+fn archive(file: PathBuf, spooled: Option<Work>, limits: Limits) -> io::Result<Place> {
+    let invalid = |why| io::Error::new(io::ErrorKind::InvalidData, why);
     let mut archive = tar::Archive::new(File::open(&file)?);
     let mut members = BTreeMap::new();
     let mut extended = Extended::default();
@@ -220,6 +237,12 @@ fn archive(file: PathBuf, spooled: Option<Work>) -> io::Result<Place> {
         let Some(name) = plain(&path(extended.name(&entry))) else {
             continue;
         };
+        // Whoever looks for the next entry behind it is told less by the kernel.
+        if entry.size() > limits.bytes {
+            let (name, size, most) = (name.display(), entry.size(), limits.bytes);
+            let why = format!("`{name}` claims {size} bytes, and a layer has at most {most}");
+            return Err(invalid(why));
+        }
         let kind = entry.header().entry_type();
         let member = if kind.is_file() {
             Member::At {
@@ -243,8 +266,7 @@ fn archive(file: PathBuf, spooled: Option<Work>) -> io::Result<Place> {
         };
         members.insert(name, member);
         if members.len() > MOST {
-            let why = format!("it has more than {MOST} entries");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            return Err(invalid(format!("it has more than {MOST} entries")));
         }
     }
     Ok(Place::Archive {
