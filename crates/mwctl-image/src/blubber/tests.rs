@@ -336,7 +336,7 @@ variants:
     for wanted in [
         "3: basse: is an unknown key",
         "4: lives.in: \"/\" is not a valid absolute non-root path",
-        "4: lives.uid: must be a whole number",
+        "4: lives.uid: must be a whole number from 0 to 4294967295",
         "4: lives.as: \"A B\" is not a valid user name",
         "5: runs.environment.A: must be a text: put it into quotes",
         "5: runs.environment: \"B-C\" is not a valid environment variable name",

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-use serde_yaml::Spanned;
+use serde_yaml::{DuplicateKeyPolicy, Spanned};
 
 use crate::plan::Problem;
 
@@ -46,6 +46,8 @@ pub(super) fn read(text: &str) -> Result<Node, Problem> {
         // `y` and `on` are texts.
         strict_booleans: true,
         with_snippet: false,
+        // Told in our own words.
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
     };
     let raw =
         serde_yaml::from_str_with_options::<Spanned<Raw>>(text, options).map_err(|error| {
@@ -58,7 +60,28 @@ pub(super) fn read(text: &str) -> Result<Node, Problem> {
             }
             problem
         })?;
-    Ok(node(raw))
+    let node = node(raw);
+    match given_twice(&node) {
+        Some(problem) => Err(problem),
+        None => Ok(node),
+    }
+}
+
+/// The first key that a map has twice.
+fn given_twice(node: &Node) -> Option<Problem> {
+    for (index, (key, value)) in node.entries().iter().enumerate() {
+        let mut before = node.entries()[..index].iter();
+        if let Some((_, first)) = before.find(|(known, _)| known == key) {
+            let mut problem = Problem::new(value.line, format!("`{key}` is given twice"));
+            problem.column = value.column;
+            return Some(problem.hint(format!(
+                "leave one out; the first is in line {}",
+                first.line
+            )));
+        }
+    }
+    let below = node.entries().iter().map(|(_, value)| value);
+    below.chain(node.items()).find_map(given_twice)
 }
 
 fn node(raw: Spanned<Raw>) -> Node {
