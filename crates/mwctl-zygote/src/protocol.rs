@@ -220,6 +220,16 @@ impl fmt::Display for Failure {
             Step::Process => "no process",
         };
         formatter.write_str(what)?;
+        // What isn't the kernel's doing is told in words.
+        match (self.step, self.errno) {
+            (Step::User, None) if !self.subject.is_empty() => {
+                return write!(formatter, ": the image has no account `{}`", self.subject);
+            }
+            (Step::Root, None) if !self.subject.is_empty() => {
+                return write!(formatter, ": {}", self.subject);
+            }
+            _ => {}
+        }
         if !self.subject.is_empty() {
             write!(formatter, " `{}`", self.subject)?;
         }

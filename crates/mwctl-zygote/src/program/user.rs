@@ -31,13 +31,7 @@ pub(crate) fn home() -> String {
 }
 
 fn ids(identity: &Identity, passwd: &str, group: &str) -> Outcome<Ids> {
-    let unknown = |name: &str| {
-        failure(
-            Step::User,
-            format!("{name}, which the image doesn't know"),
-            None,
-        )
-    };
+    let unknown = |name: &str| failure(Step::User, name, None);
     let (user, own_group) = match identity.user.split_once(':') {
         Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
         None => (&*identity.user, None),
