@@ -78,6 +78,11 @@ pub enum Told {
         line: String,
     },
 }
+    /// Something isn't as it was probably meant.
+    Warns {
+        /// What.
+        what: String,
+    },
 
 /// The folder whose files are copied, of which some may be left out for one file alone.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -110,7 +115,7 @@ pub struct Build<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// A step failed.
-    #[error("cannot build `{stage}`: {step}")]
+    #[error("cannot build `{stage}`: {step}{}", line.map(|line| format!(" (line {line})")).unwrap_or_default())]
     Step {
         /// The stage.
         stage: String,
@@ -188,6 +193,9 @@ pub enum StepError {
     #[error("the program can't be started: {0}")]
     Start(String),
     /// There is nothing that runs programs.
+    /// What is asked for isn't built here.
+    #[error("{0} isn't built here")]
+    Foreign(String),
     #[error("programs can't be run here")]
     NoContainers,
     /// The store can't be used.
@@ -211,6 +219,7 @@ impl StepError {
                 vec![format!("{lack}; {}", lack.cure())]
             }
             _ => Vec::new(),
+            Self::Foreign(_) => vec![crate::dockerfile::ELSEWHERE.to_owned()],
         }
     }
 

@@ -177,16 +177,27 @@ pub(crate) fn walk(folders: &[PathBuf]) -> std::io::Result<Vec<Item>> {
     Ok(items)
 }
 
-fn below(folders: &[PathBuf], path: &Path, items: &mut Vec<Item>) -> std::io::Result<()> {
+/// What is in a folder of a view, sorted; links aren't followed.
+pub(crate) fn entries(folders: &[PathBuf]) -> std::io::Result<Vec<(OsString, Found)>> {
     let mut names: BTreeSet<OsString> = BTreeSet::new();
     for folder in folders {
         for entry in fs::read_dir(folder)? {
             names.insert(entry?.file_name());
         }
     }
-    for name in names {
+    let entries = names.into_iter().map(|name| {
+        let found = entry(folders, &name);
+        (name, found)
+    });
+    Ok(entries
+        .filter(|(_, found)| *found != Found::Missing)
+        .collect())
+}
+
+fn below(folders: &[PathBuf], path: &Path, items: &mut Vec<Item>) -> std::io::Result<()> {
+    for (name, found) in entries(folders)? {
         let path = path.join(&name);
-        match entry(folders, &name) {
+        match found {
             Found::Missing => {}
             Found::File(file) => {
                 let data = fs::symlink_metadata(&file)?;

@@ -383,6 +383,9 @@ fn sign(told: Told) -> Option<Progress> {
             what: format!("{stage}: {step}"),
         },
         Told::Output { line, .. } => Progress::Line { text: line },
+        Told::Warns { what } => Progress::Line {
+            text: format!("warning: {what}"),
+        },
         // What was known needs no words, and builds of services open no shell.
         Told::Failed { .. } | Told::Done { cached: true, .. } => return None,
         Told::Done {

@@ -1,12 +1,14 @@
 //! `COPY`: which files go where, and into the layer with them.
 
+mod packed;
+mod sources;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use globset::GlobBuilder;
-
+use self::sources::{Meant, What};
 use super::files::Layer;
 use super::ignore::Ignore;
 use super::state::{Inputs, State};
@@ -58,32 +60,45 @@ impl Place<'_> {
             .collect::<Result<_, _>>()?;
         let given = expand(&copy.destination)?;
         let destination = PathBuf::from(state.absolute(&given));
-        let is_folder = given.ends_with('/')
-            || given.ends_with("/.")
-            || given == "."
-            || sources.len() > 1
-            || sources.iter().any(|source| is_pattern(source))
-            || matches!(state.view().find(&destination).1, Found::Folder(_));
         let exclude = Ignore::new(copy.exclude.iter().map(String::as_str));
         let mut load = Load::default();
+        let mut meant = Vec::new();
+        let foreign =
+            |source: &str, what: &str| StepError::Foreign(format!("`ADD {source}` ({what})"));
         for source in &sources {
-            let target = Target {
-                destination: &destination,
-                is_folder,
-                exclude: &exclude,
-            };
-            match &copy.origin {
-                Origin::Local => target.local(self.shared, source, &mut load)?,
-                Origin::Stage(name) => {
-                    let other = &self.shared.done[name];
-                    target.layers(other, name, source, &mut load)?;
-                }
-                Origin::Image(name) => {
-                    let other = &self.shared.images[name];
-                    target.layers(other, name, source, &mut load)?;
-                }
+            // What was written without variables was looked at before.
+            if copy.unpacks
+                && let Some(what) = crate::dockerfile::foreign(source)
+            {
+                return Err(foreign(source, what));
             }
+            let found = self.meant(&copy.origin, source, &mut load)?;
+            if found.is_empty() && !self.explains {
+                self.warns(step, &format!("`{source}` matches nothing"));
+            }
+            meant.extend(found);
         }
+        let target = Target {
+            destination: &destination,
+            is_folder: given.ends_with('/')
+                || given.ends_with("/.")
+                || given == "."
+                || sources.len() > 1
+                || meant.len() > 1
+                || matches!(state.view().find(&destination).1, Found::Folder(_)),
+            exclude: &exclude,
+        };
+        if meant.is_empty() {
+            return Ok(Outcome::default());
+        }
+        for meant in meant {
+            if copy.unpacks && self.is_archive(&meant)? {
+                let name = meant.named.display().to_string();
+                return Err(foreign(&name, "an archive"));
+            }
+            target.take(self.shared, meant, &mut load)?;
+        }
+        let is_folder = target.is_folder;
         let files = self.signatures(&load, owner)?;
         let mut inputs = Inputs::default();
         let how = format!(
@@ -114,6 +129,41 @@ impl Place<'_> {
         })
     }
 
+    /// What a source means.
+    fn meant(
+        &self,
+        origin: &Origin,
+        source: &str,
+        load: &mut Load,
+    ) -> Result<Vec<Meant>, StepError> {
+        let (other, name) = match origin {
+            Origin::Local => return sources::local(&self.shared.local, source),
+            Origin::Stage(name) => (&self.shared.done[name], name),
+            Origin::Image(name) => (&self.shared.images[name], name),
+        };
+        let path = other.absolute(source);
+        // What a pattern means was another thing once, and what was made then isn't this.
+        let kind = if sources::is_pattern(&path) {
+            " by parts"
+        } else {
+            ""
+        };
+        load.from = format!("{}{} {path}{kind}\n", load.from, other.key);
+        sources::layers(&other.view(), name, &path)
+    }
+
+    fn is_archive(&self, meant: &Meant) -> Result<bool, StepError> {
+        let What::Local(path) = &meant.what else {
+            return Ok(false);
+        };
+        let full = self.shared.local.root().join(path);
+        let data = fs::symlink_metadata(&full).map_err(StepError::io(&full))?;
+        if !data.is_file() {
+            return Ok(false);
+        }
+        packed::is_archive(&full).map_err(StepError::io(full))
+    }
+
     /// What stands for each local file in the key.
     fn signatures(
         &self,
@@ -139,10 +189,6 @@ impl Place<'_> {
     }
 }
 
-fn is_pattern(source: &str) -> bool {
-    source.contains(['*', '?', '['])
-}
-
 /// Where a source goes.
 struct Target<'a> {
     destination: &'a Path,
@@ -159,84 +205,58 @@ impl Target<'_> {
         }
     }
 
-    fn local(&self, shared: &Shared<'_>, source: &str, load: &mut Load) -> Result<(), StepError> {
-        let local = &shared.local;
-        let missing = || StepError::Missing {
-            path: source.to_owned(),
-            place: "the folder that is built".to_owned(),
-        };
-        let path: PathBuf = Path::new(source.trim_start_matches('/'))
-            .components()
-            .filter(|component| !matches!(component, std::path::Component::CurDir))
-            .collect();
-        if path
-            .components()
-            .any(|it| it == std::path::Component::ParentDir)
-        {
-            return Err(StepError::Outside(source.to_owned()));
-        }
-        let failed = |source| StepError::Io {
-            path: local.root().to_path_buf(),
-            source,
-        };
-        if is_pattern(source) {
-            let glob = GlobBuilder::new(&path.to_string_lossy())
-                .literal_separator(true)
-                .build();
-            let glob = glob.map_err(|_| missing())?.compile_matcher();
-            let all = local.all().map_err(failed)?;
-            let before = load.going.len();
-            for (path, _) in all.iter().filter(|(path, _)| glob.is_match(path)) {
-                self.one(shared, path, load).map_err(failed)?;
+    fn take(&self, shared: &Shared<'_>, meant: Meant, load: &mut Load) -> Result<(), StepError> {
+        let name = Path::new(meant.named.file_name().unwrap_or_default());
+        let excluded = meant.by_pattern && self.exclude.excludes(name);
+        match meant.what {
+            What::Local(path) => {
+                let full = shared.local.root().join(&path);
+                let data = fs::symlink_metadata(&full).map_err(StepError::io(&path))?;
+                if data.is_dir() {
+                    return self.folder(shared, &path, load);
+                }
+                if !excluded {
+                    load.going.push(Going {
+                        to: self.of_file(&meant.named),
+                        from: full,
+                        data,
+                        local: Some(path),
+                    });
+                }
             }
-            if load.going.len() == before {
-                return Err(missing());
+            What::Layers(Found::File(file)) => {
+                let data = fs::symlink_metadata(&file).map_err(StepError::io(&file))?;
+                if !excluded {
+                    load.going.push(Going {
+                        to: self.of_file(&meant.named),
+                        from: file,
+                        data,
+                        local: None,
+                    });
+                }
             }
-            return Ok(());
+            What::Layers(Found::Folder(folders)) => {
+                load.folder = true;
+                for (inner, file, data) in walk(&folders).map_err(StepError::io(&meant.named))? {
+                    if !self.exclude.excludes(&inner) {
+                        load.going.push(Going {
+                            to: self.destination.join(inner),
+                            from: file,
+                            data,
+                            local: None,
+                        });
+                    }
+                }
+            }
+            // What isn't there was told before.
+            What::Layers(Found::Missing) => {}
         }
-        let full = local.root().join(&path);
-        let real = full.canonicalize().map_err(|_| missing())?;
-        if !real.starts_with(local.root()) {
-            return Err(StepError::Outside(source.to_owned()));
-        }
-        if !path.as_os_str().is_empty() && local.excludes(&path) && !real.is_dir() {
-            return Err(missing());
-        }
-        let real = real
-            .strip_prefix(local.root())
-            .unwrap_or(&path)
-            .to_path_buf();
-        if real == path {
-            self.one(shared, &path, load).map_err(failed)
-        } else {
-            // A link that is named is followed; its name is that of the file.
-            self.through(shared, &path, &real, load).map_err(failed)
-        }
+        Ok(())
     }
 
-    fn one(&self, shared: &Shared<'_>, path: &Path, load: &mut Load) -> std::io::Result<()> {
-        self.through(shared, path, path, load)
-    }
-
-    fn through(
-        &self,
-        shared: &Shared<'_>,
-        named: &Path,
-        path: &Path,
-        load: &mut Load,
-    ) -> std::io::Result<()> {
+    /// What a folder contains goes where the source goes.
+    fn folder(&self, shared: &Shared<'_>, path: &Path, load: &mut Load) -> Result<(), StepError> {
         let local = &shared.local;
-        let full = local.root().join(path);
-        let data = fs::symlink_metadata(&full)?;
-        if !data.is_dir() {
-            load.going.push(Going {
-                to: self.of_file(named),
-                from: full,
-                data,
-                local: Some(path.to_path_buf()),
-            });
-            return Ok(());
-        }
         load.folder = true;
         let mut found = Vec::new();
         local.below(path, &mut found)?;
@@ -251,67 +271,6 @@ impl Target<'_> {
                 data,
                 local: Some(below.clone()),
             });
-        }
-        Ok(())
-    }
-
-    fn layers(
-        &self,
-        other: &State,
-        name: &str,
-        source: &str,
-        load: &mut Load,
-    ) -> Result<(), StepError> {
-        let path = other.absolute(source);
-        load.from = format!("{}{} {path}\n", load.from, other.key);
-        let view = other.view();
-        let missing = || StepError::Missing {
-            path: path.clone(),
-            place: format!("`{name}`"),
-        };
-        load.folder |=
-            !is_pattern(&path) && matches!(view.find(Path::new(&path)).1, Found::Folder(_));
-        let mut push = |to: PathBuf, from: PathBuf, data: Metadata| {
-            load.going.push(Going {
-                to,
-                from,
-                data,
-                local: None,
-            });
-        };
-        if is_pattern(&path) {
-            let folder = Path::new(&path).parent().unwrap_or(Path::new("/"));
-            let Found::Folder(folders) = view.find(folder).1 else {
-                return Err(missing());
-            };
-            let last = Path::new(&path).file_name().unwrap_or_default();
-            let glob = GlobBuilder::new(&last.to_string_lossy())
-                .literal_separator(true)
-                .build();
-            let glob = glob.map_err(|_| missing())?.compile_matcher();
-            let items = walk(&folders).map_err(StepError::io(folder))?;
-            let mut matching = items.into_iter().filter(|(inner, _, data)| {
-                inner.components().count() == 1 && glob.is_match(inner) && !data.is_dir()
-            });
-            let first = matching.next().ok_or_else(missing)?;
-            for (inner, file, data) in std::iter::once(first).chain(matching) {
-                push(self.of_file(&inner), file, data);
-            }
-            return Ok(());
-        }
-        match view.find(Path::new(&path)).1 {
-            Found::Missing => return Err(missing()),
-            Found::File(file) => {
-                let data = fs::symlink_metadata(&file).map_err(StepError::io(&file))?;
-                push(self.of_file(Path::new(&path)), file, data);
-            }
-            Found::Folder(folders) => {
-                for (inner, file, data) in walk(&folders).map_err(StepError::io(&path))? {
-                    if !self.exclude.excludes(&inner) {
-                        push(self.destination.join(inner), file, data);
-                    }
-                }
-            }
         }
         Ok(())
     }

@@ -73,9 +73,8 @@ fn named(
         inputs.add(name, digest);
     }
     let foundation = inputs.key("build");
-    let unreadable = || BuildError::context(&context.folder);
-    let local = Local::open(store, context).map_err(unreadable())?;
-    let files = local.all().map_err(unreadable())?;
+    let local = Local::open(store, context).map_err(BuildError::context(&context.folder))?;
+    let files = local.all()?;
     let mut inputs = Inputs::default();
     for (path, data) in files {
         let first = path.iter().next();

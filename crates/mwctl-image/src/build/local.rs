@@ -12,8 +12,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::Context;
 use super::ignore::Ignore;
+use super::{BuildError, Context, StepError};
 use crate::digest::Digest;
 use crate::store::Store;
 
@@ -23,6 +23,25 @@ const SETTLED: i64 = 2_000_000_000;
 /// What the filesystem said of a file when its content was read.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 struct Known(u64, i64, i64, u64, String);
+
+/// Something of the folder that is built can't be read.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl From<Unreadable> for StepError {
+    fn from(Unreadable { path, source }: Unreadable) -> Self {
+        Self::Io { path, source }
+    }
+}
+
+impl From<Unreadable> for BuildError {
+    fn from(Unreadable { path, source }: Unreadable) -> Self {
+        Self::Context { path, source }
+    }
+}
 
 /// The folder that is built.
 pub(super) struct Local<'a> {
@@ -56,7 +75,7 @@ impl<'a> Local<'a> {
     }
 
     /// All files that patterns or paths mean, with their paths from the root; sorted.
-    pub(super) fn all(&self) -> io::Result<Vec<(PathBuf, Metadata)>> {
+    pub(super) fn all(&self) -> Result<Vec<(PathBuf, Metadata)>, Unreadable> {
         let mut found = Vec::new();
         self.below(Path::new(""), &mut found)?;
         Ok(found)
@@ -67,15 +86,20 @@ impl<'a> Local<'a> {
         &self,
         path: &Path,
         found: &mut Vec<(PathBuf, Metadata)>,
-    ) -> io::Result<()> {
-        let mut entries: Vec<_> = fs::read_dir(self.root.join(path))?.collect::<io::Result<_>>()?;
+    ) -> Result<(), Unreadable> {
+        let full = self.root.join(path);
+        let entries = fs::read_dir(&full).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let mut entries = entries.map_err(|source| Unreadable { path: full, source })?;
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let path = path.join(entry.file_name());
             let data = match entry.metadata() {
                 // An editor's file that was there for a moment.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                other => other?,
+                other => other.map_err(|source| Unreadable {
+                    path: self.root.join(&path),
+                    source,
+                })?,
             };
             let excluded = self.ignore.excludes(&path);
             if data.is_dir() {
@@ -95,8 +119,21 @@ impl<'a> Local<'a> {
         Ok(())
     }
 
+    /// Whether a path by itself is left out.
     pub(super) fn excludes(&self, path: &Path) -> bool {
         self.ignore.excludes(path)
+    }
+
+    /// Whether a path is no part of what is built, and nothing below it either.
+    pub(super) fn leaves_out(&self, path: &Path) -> Result<bool, Unreadable> {
+        if path.as_os_str().is_empty() || !self.ignore.excludes(path) {
+            return Ok(false);
+        }
+        let mut found = Vec::new();
+        if self.ignore.brings_back() && self.root.join(path).is_dir() {
+            self.below(path, &mut found)?;
+        }
+        Ok(found.is_empty())
     }
 
     /// The hash of a file's content, read only where needed; of a link, of what it leads to.

@@ -71,8 +71,7 @@ impl Place<'_> {
         if data.is_file() && !local.excludes(&path) {
             found.push((path, data));
         } else {
-            let listed = local.below(&path, &mut found);
-            listed.map_err(StepError::io(&full))?;
+            local.below(&path, &mut found)?;
         }
         Ok(found)
     }

@@ -221,6 +221,17 @@ impl Place<'_> {
     /// Given by the user, and no part of a key.
     pub(super) fn passed_on(&self) -> BTreeMap<String, String> {
         let names = passed_on();
+    /// Tells what of a step is probably meant in another way.
+    pub(super) fn warns(&self, step: &Step, what: &str) {
+        let place = match step.line {
+            Some(line) => format!("line {line}"),
+            None => format!("`{}`: {}", self.stage.name, step.action),
+        };
+        (self.shared.build.report)(Told::Warns {
+            what: format!("{place}: {what}"),
+        });
+    }
+
         let given = self.shared.build.arguments.iter();
         given
             .filter(|(name, _)| names.contains(name.as_str()))

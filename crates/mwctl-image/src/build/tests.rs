@@ -252,6 +252,126 @@ fn stages_give_each_other_files() {
 }
 
 #[test]
+fn a_pattern_means_folders_too_and_of_them_what_they_contain() {
+    let bench = Bench::new();
+    for path in [
+        "x/one",
+        "x/d/two",
+        "x/d/deep/three",
+        "x/e/two.txt",
+        "x/e/.hid",
+    ] {
+        bench.file(path, path);
+    }
+    let context = bench.folder.path().join("context");
+    std::os::unix::fs::symlink("d", context.join("x/link")).unwrap();
+    // The same of a stage and of the folder that is built.
+    for (from, copy) in [
+        ("FROM base AS a\nCOPY x /x\nFROM scratch", "COPY --from=a"),
+        ("FROM scratch", "COPY"),
+    ] {
+        let copies = [
+            "/x/* /all/",
+            "/x/*/two /inner/",
+            "/x/[e]*/* /x/none* /e",
+            "/x/on? /y",
+        ];
+        let copies = copies.map(|it| format!("{copy} {it}\n")).concat();
+        bench.make(&format!("{from}\nARG GIVEN\n{copies}")).unwrap();
+        let there = |path: &str| bench.read(path).is_some();
+        for path in [
+            "/all/one",
+            "/all/two",
+            "/all/deep/three",
+            "/all/two.txt",
+            "/all/.hid",
+        ] {
+            assert!(there(path), "{copy} {path}");
+        }
+        assert!(!there("/all/d/two") && !there("/all/link"), "{copy}");
+        assert_eq!(bench.read("/inner/two").as_deref(), Some("x/d/two"));
+        assert!(
+            there("/e/two.txt") && there("/e/.hid") && there("/y"),
+            "{copy}"
+        );
+    }
+    // What matches nothing is told, and is no mistake; a folder that isn't there is one.
+    let told = std::mem::take(&mut *bench.told.lock().unwrap());
+    let warned = told.into_iter().filter_map(|it| match it {
+        Told::Warns { what } => Some(what),
+        _ => None,
+    });
+    assert_eq!(
+        warned.collect::<Vec<_>>(),
+        [
+            "line 7: `/x/none*` matches nothing",
+            "line 5: `/x/none*` matches nothing"
+        ]
+    );
+    for copy in ["/none/*", "/x/[", "/x/none"] {
+        let text = "FROM base AS a\nCOPY x /x\nFROM scratch\nCOPY --from=a";
+        assert!(bench.make(&format!("{text} {copy} /y/")).is_err(), "{copy}");
+    }
+}
+
+#[test]
+fn what_is_left_out_as_a_whole_isnt_there() {
+    let bench = Bench::new();
+    for path in ["a/one", "b/two", "b/keep", "empty/x"] {
+        bench.file(path, path);
+    }
+    std::os::unix::fs::symlink("a", bench.folder.path().join("context/link")).unwrap();
+    bench.file(".dockerignore", "a\nb\n!b/keep\nempty/*\n");
+    bench
+        .make("FROM base\nCOPY b /b\nCOPY empty /empty\n")
+        .unwrap();
+    assert!(bench.read("/b/keep").is_some() && bench.read("/b/two").is_none());
+    for source in ["a", "a/one", "a/*", "link", "./a/"] {
+        let error = bench
+            .make(&format!("FROM base\nCOPY {source} /r"))
+            .unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(
+            cause,
+            format!("`{source}` isn't in the folder that is built: `.dockerignore` leaves it out")
+        );
+    }
+}
+
+#[test]
+fn what_is_added_is_judged_by_what_is_in_it() {
+    let bench = Bench::new();
+    bench.file("plain.gz", "text");
+    fs::copy(
+        bench.folder.path().join("base.tar"),
+        bench.folder.path().join("context/noext"),
+    )
+    .unwrap();
+    bench
+        .make("FROM base\nADD plain.gz /a/\nCOPY noext /b\n")
+        .unwrap();
+    assert_eq!(bench.read("/a/plain.gz").as_deref(), Some("text"));
+    for (text, what) in [
+        ("ADD noext /b/", "`ADD noext` (an archive) isn't built here"),
+        ("ADD * /b/", "`ADD noext` (an archive) isn't built here"),
+        (
+            "ARG URL=https://x.org/a\nADD $URL /b/",
+            "`ADD https://x.org/a` (a download) isn't built here",
+        ),
+    ] {
+        let error = bench.make(&format!("FROM base\n{text}")).unwrap_err();
+        let line = text.lines().count() + 1;
+        assert!(
+            error.to_string().ends_with(&format!("(line {line})")),
+            "{error}"
+        );
+        assert!(error.hints()[0].contains("BuildKit"));
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(cause, what);
+    }
+}
+
+#[test]
 fn owners_and_modes_are_those_that_were_asked_for() {
     let bench = Bench::new();
     bench.file("a", "A");

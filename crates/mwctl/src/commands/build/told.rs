@@ -12,7 +12,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::invocation::Invocation;
 use crate::ui::Ui;
-use crate::ui::style::{bad, bold, dim, good};
+use crate::ui::style::{bad, bold, dim, good, warning};
 
 /// The longest step that is shown whole.
 const WIDTH: usize = 90;
@@ -41,6 +41,7 @@ pub(super) fn show(ui: &Ui, told: Told) {
             bad(&stage)
         )),
         Told::Output { line, .. } => ui.say(&dim(&format!("  | {line}"))),
+        Told::Warns { what } => ui.say(&format!("{} {what}", warning("warning:"))),
         Told::Done {
             stage,
             step,
