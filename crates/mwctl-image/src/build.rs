@@ -31,6 +31,7 @@ use self::state::{Part, State};
 use crate::digest::Digest;
 use crate::image::Config;
 use crate::oci::architecture;
+use crate::owners::Owners;
 use crate::plan::{Base, Plan, Stage};
 use crate::reference::{InvalidReference, Reference};
 use crate::store::{Record, Store, StoreError};
@@ -77,12 +78,12 @@ pub enum Told {
         /// The line.
         line: String,
     },
-}
     /// Something isn't as it was probably meant.
     Warns {
         /// What.
         what: String,
     },
+}
 
 /// The folder whose files are copied, of which some may be left out for one file alone.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -192,10 +193,10 @@ pub enum StepError {
     /// A program can't be started.
     #[error("the program can't be started: {0}")]
     Start(String),
-    /// There is nothing that runs programs.
     /// What is asked for isn't built here.
     #[error("{0} isn't built here")]
     Foreign(String),
+    /// There is nothing that runs programs.
     #[error("programs can't be run here")]
     NoContainers,
     /// The store can't be used.
@@ -218,8 +219,8 @@ impl StepError {
             } if (last.iter()).any(|line| KERNELS.iter().any(|words| line.contains(words))) => {
                 vec![format!("{lack}; {}", lack.cure())]
             }
-            _ => Vec::new(),
             Self::Foreign(_) => vec![crate::dockerfile::ELSEWHERE.to_owned()],
+            _ => Vec::new(),
         }
     }
 
@@ -275,6 +276,7 @@ impl<'a> Build<'a> {
     /// Builds the plan's last stage, and gives the image a name. Blocks.
     pub fn make(&self, name: &Reference) -> Result<Record, BuildError> {
         let _using = self.store.using()?;
+        self.warn();
         let mut shared = self.shared()?;
         let mut open: Vec<&Stage> = self.plan.stages.iter().collect();
         while !open.is_empty() {
@@ -330,6 +332,36 @@ impl<'a> Build<'a> {
             }
         }
         Ok(explained)
+    }
+
+    /// Tells what will be another thing than was probably meant.
+    fn warn(&self) {
+        let declared = self.plan.arguments();
+        let platform = crate::dockerfile::platform(architecture());
+        let mut others = self.arguments.keys().filter(|name| {
+            !declared.contains(name.as_str())
+                && !passed_on().contains(name.as_str())
+                && !platform.contains_key(*name)
+        });
+        if let Some(first) = others.next() {
+            let names = others.fold(format!("`{first}`"), |all, name| format!("{all}, `{name}`"));
+            let known: Vec<&str> = declared.into_iter().collect();
+            let known = match known.as_slice() {
+                [] => "no arguments at all".to_owned(),
+                known => known.join(", "),
+            };
+            (self.report)(Told::Warns {
+                what: format!("the file doesn't ask for the argument {names}; it asks for {known}"),
+            });
+        }
+        if self.store.owners() == Owners::Single {
+            let cure = Lack::Users { helpers: false }.cure();
+            (self.report)(Told::Warns {
+                what: format!(
+                    "you have one user id alone, so that all files of the image are root's, whoever they were given to, and its digest is another one than elsewhere; what helps is told by `mwctl doctor`, as a rule: {cure}"
+                ),
+            });
+        }
     }
 
     fn shared(&'a self) -> Result<Shared<'a>, BuildError> {

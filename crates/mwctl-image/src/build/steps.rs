@@ -16,6 +16,9 @@ use crate::plan::{Action, Owner, Stage, Step, expand};
 /// What a slot had the last time. A slot is a step's place in its stage and folder.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(super) struct Last {
+    /// What the step was; nothing where that wasn't written down.
+    #[serde(default)]
+    pub step: String,
     pub inputs: BTreeMap<String, String>,
     pub layer: Option<Digest>,
     /// What was copied: path → content, mode and owner.
@@ -218,9 +221,6 @@ impl Place<'_> {
         })
     }
 
-    /// Given by the user, and no part of a key.
-    pub(super) fn passed_on(&self) -> BTreeMap<String, String> {
-        let names = passed_on();
     /// Tells what of a step is probably meant in another way.
     pub(super) fn warns(&self, step: &Step, what: &str) {
         let place = match step.line {
@@ -232,6 +232,9 @@ impl Place<'_> {
         });
     }
 
+    /// Given by the user, and no part of a key.
+    pub(super) fn passed_on(&self) -> BTreeMap<String, String> {
+        let names = passed_on();
         let given = self.shared.build.arguments.iter();
         given
             .filter(|(name, _)| names.contains(name.as_str()))
@@ -282,7 +285,7 @@ impl Place<'_> {
             .collect();
         now.insert("what comes before".to_owned(), state.key.clone());
         let files = files.unwrap_or_default();
-        let why = why(&last, &now, &files);
+        let why = why(&last, &text, &now, &files);
         if self.explains {
             return Ok(Outcome {
                 cached: Some(false),
@@ -300,6 +303,7 @@ impl Place<'_> {
             layer.finish()
         })?;
         let note = Last {
+            step: text.clone(),
             inputs: now,
             layer: Some(made.diff_id.clone()),
             files,
@@ -336,6 +340,18 @@ pub(super) fn owner(state: &State, owner: &Owner) -> Result<(u32, u32), StepErro
     let expand = |text: &str| {
         expand::dockerfile(text, &|name| state.variable(name)).map_err(StepError::Variable)
     };
+    let expand = |text: &str| {
+        let name = expand(text)?;
+        if name.is_empty() {
+            let text = if text.is_empty() {
+                "the owner's name is empty".to_owned()
+            } else {
+                format!("the owner `{text}` is empty: its variable isn't set, or says nothing")
+            };
+            return Err(StepError::Variable(text));
+        }
+        Ok(name)
+    };
     let user = expand(&owner.user)?;
     let group = owner.group.as_deref().map(expand).transpose()?;
     let accounts = Accounts::of(&state.view());
@@ -352,9 +368,24 @@ pub(super) fn variables(state: &State) -> BTreeMap<String, String> {
 }
 
 /// Why a step isn't known, from what it had the last time.
-fn why(last: &Last, now: &BTreeMap<String, String>, files: &BTreeMap<String, String>) -> String {
+fn why(
+    last: &Last,
+    step: &str,
+    now: &BTreeMap<String, String>,
+    files: &BTreeMap<String, String>,
+) -> String {
+    /// The longest step that is shown whole.
+    const WIDTH: usize = 50;
     if last.inputs.is_empty() {
         return "it wasn't made here before".to_owned();
+    }
+    // Then nothing that went into it says more.
+    if !last.step.is_empty() && last.step != step {
+        let old = match last.step.char_indices().nth(WIDTH) {
+            Some((end, _)) => format!("{}…", &last.step[..end]),
+            None => last.step.clone(),
+        };
+        return format!("another step than last time: `{old}`");
     }
     let mut changed: Vec<String> = Vec::new();
     let paths = files.keys().chain(last.files.keys());

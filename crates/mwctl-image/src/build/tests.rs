@@ -372,6 +372,73 @@ fn what_is_added_is_judged_by_what_is_in_it() {
 }
 
 #[test]
+fn an_argument_that_the_file_doesnt_ask_for_is_told() {
+    let bench = Bench::new();
+    let warned = |text: &str| {
+        bench.make(text).unwrap();
+        let told = std::mem::take(&mut *bench.told.lock().unwrap());
+        let warned = told.into_iter().find_map(|it| match it {
+            Told::Warns { what } if what.contains("argument") => Some(what),
+            _ => None,
+        });
+        warned
+    };
+    assert_eq!(
+        warned("ARG A\nFROM base\nARG B").as_deref(),
+        Some("the file doesn't ask for the argument `GIVEN`; it asks for A, B")
+    );
+    assert_eq!(warned("FROM base AS other\nARG GIVEN\nFROM base"), None);
+}
+
+#[test]
+fn that_owners_are_lost_is_told_with_what_helps() {
+    let bench = Bench::new();
+    bench.file("a", "A");
+    let single = bench.folder.path().join("single");
+    let single = Store::open(&single, Owners::Single).unwrap();
+    let warned = Mutex::new(Vec::new());
+    let text = "FROM scratch\nCOPY --chown=9 a /a\nCOPY --chown=8 a /b\n";
+    bench.with(text, |build| {
+        let build = Build {
+            store: &single,
+            arguments: &BTreeMap::new(),
+            report: &|told| {
+                if let Told::Warns { what } = told {
+                    warned.lock().unwrap().push(what);
+                }
+            },
+            ..*build
+        };
+        build
+            .make(&Reference::parse("mwctl.local/made:1").unwrap())
+            .unwrap();
+    });
+    let warned = warned.into_inner().unwrap();
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(warned[0].contains("usermod --add-subuids"), "{warned:?}");
+}
+
+#[test]
+fn another_step_in_the_place_of_one_is_told_as_such() {
+    let bench = Bench::new();
+    bench.file("a", "A");
+    bench.make("FROM base\nCOPY a /a\n").unwrap();
+    let why = |text: &str| {
+        let steps = bench.with(text, |build| build.explain().unwrap());
+        steps.into_iter().find_map(|step| step.why)
+    };
+    assert_eq!(
+        why("FROM base\nWORKDIR /srv/new\n").as_deref(),
+        Some("another step than last time: `COPY a /a`")
+    );
+    bench.file("a", "B");
+    assert_eq!(
+        why("FROM base\nCOPY a /a\n").as_deref(),
+        Some("changed: /a")
+    );
+}
+
+#[test]
 fn owners_and_modes_are_those_that_were_asked_for() {
     let bench = Bench::new();
     bench.file("a", "A");
@@ -388,6 +455,15 @@ fn owners_and_modes_are_those_that_were_asked_for() {
         .unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(cause, "the image has no user `nobody`");
+    let error = bench
+        .make("FROM base\nARG U\nCOPY --chown=$U:1 a /a")
+        .unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(
+        cause,
+        "the owner `$U` is empty: its variable isn't set, or says nothing"
+    );
+    assert!(error.to_string().ends_with("(line 3)"));
 }
 
 #[test]
