@@ -458,6 +458,10 @@ fn folders_that_only_lead_to_entries_are_those_of_the_layers_below() {
     let (folder, implied) = unpack_over(upper, &[&lower]);
     assert_eq!(implied, ["usr", "usr/bin"]);
     assert_eq!(read(&folder, "bin/foo"), "foo");
+    let upper = Archive::new()
+        .file(".wh..wh..opq", "")
+        .file("bin/foo", "foo");
+    assert_eq!(unpack_over(upper, &[&lower]).1, ["bin"]);
 }
 
 #[test]

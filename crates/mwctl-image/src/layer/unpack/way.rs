@@ -101,10 +101,12 @@ impl Target<'_> {
     }
 
     fn below(&self, path: &Path) -> Below {
-        let above = path.ancestors().skip(1);
-        let mut above = above.filter(|above| !above.as_os_str().is_empty());
         // A folder of this layer may hide what is below.
-        if above.any(|above| xattr::is_opaque(&through(&self.root, above.as_os_str()))) {
+        let hides = |above: &Path| {
+            let above = Path::new(".").join(above);
+            xattr::is_opaque(&through(&self.root, above.as_os_str()))
+        };
+        if path.ancestors().skip(1).any(hides) {
             return Below::Nothing;
         }
         match self.lower.at(path) {
