@@ -621,3 +621,36 @@ fn a_layer_without_its_folders_takes_those_of_the_image_that_it_is_in() {
     }
     assert_eq!(bench.store.collect(true).unwrap().layers, 4);
 }
+
+#[test]
+fn what_cant_be_imported_is_told_with_why() {
+    use std::error::Error as _;
+
+    let bench = Bench::new();
+    let import = |bytes: &[u8]| {
+        let path = bench.path("file");
+        fs::write(&path, bytes).unwrap();
+        let options = ImportOptions {
+            name: Some(name("a:1")),
+            ..options()
+        };
+        bench.store.import(&path, &options).unwrap_err()
+    };
+    let packed = import(b"\xfd7zXZ\0 and so on");
+    assert!(packed.to_string().contains("packed with xz"), "{packed}");
+    assert!(packed.hints()[0].contains("`unxz "));
+    assert!(import(b"BZh9 and so on").hints()[0].contains("`bunzip2 "));
+    let mut header = tar::Header::new_gnu();
+    header.set_path("huge").unwrap();
+    header.set_size(32 << 40);
+    header.set_cksum();
+    let mut archive = layer(&[("a", "A")]);
+    archive.truncate(1024);
+    archive.extend(header.as_bytes());
+    let huge = import(&archive);
+    let why = huge.source().unwrap().to_string();
+    assert!(
+        why.starts_with("`huge` claims 35184372088832 bytes"),
+        "{why}"
+    );
+}
