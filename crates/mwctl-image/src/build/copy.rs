@@ -109,6 +109,11 @@ impl Place<'_> {
         );
         inputs.add("how it is copied", how);
         inputs.add("what is copied from", load.from.clone());
+        if !load.from.is_empty() {
+            // The names of local files say it themselves.
+            let place = if is_folder { "into it" } else { "as it" };
+            inputs.add("where it goes", place);
+        }
         let all: Vec<String> = files
             .iter()
             .map(|(path, it)| format!("{path}\0{it}"))

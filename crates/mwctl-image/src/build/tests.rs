@@ -339,6 +339,16 @@ fn what_is_left_out_as_a_whole_isnt_there() {
 }
 
 #[test]
+fn a_file_of_a_stage_goes_into_a_folder_or_becomes_it() {
+    let bench = Bench::new();
+    let copy = |place: &str| format!("FROM scratch\nCOPY --from=base /usr/lib/x {place}\n");
+    bench.make(&copy("/y")).unwrap();
+    assert_eq!(bench.read("/y").as_deref(), Some("x"));
+    bench.make(&copy("/y/")).unwrap();
+    assert_eq!(bench.read("/y/x").as_deref(), Some("x"));
+}
+
+#[test]
 fn what_is_added_is_judged_by_what_is_in_it() {
     let bench = Bench::new();
     bench.file("plain.gz", "text");
