@@ -81,6 +81,50 @@ fn a_dockerfiles_programs_write_layers_and_leave_no_trace_of_mounts() {
 }
 
 #[test]
+fn what_files_for_other_engines_take_for_granted_is_so() {
+    let home = home();
+    home.write("service/noext", "");
+    std::fs::copy(home.path("system.tar"), home.path("service/noext")).unwrap();
+    home.write(
+        "service/Dockerfile",
+        "FROM --platform=$BUILDPLATFORM system:1 AS Tools\nARG TARGETARCH\n\
+         RUN mkdir -p /x/d && echo 1 > /x/one && echo $((1<<1)) > /x/d/two && echo $TARGETARCH > /x/arch\n\
+         FROM system:1\nCOPY --from=tools /x/* /y/\nCOPY --from=TOOLS /x/*/two /x/none* /inner/\n",
+    );
+    let warned = home.told(["build", "service", "--arg", "NOPE=1"]);
+    for words in [
+        "warning: the file doesn't ask for the argument `NOPE`; it asks for TARGETARCH",
+        "warning: line 6: `/x/none*` matches nothing",
+    ] {
+        assert!(warned.contains(words), "{warned}");
+    }
+    let image = "mwctl.local/service:image";
+    assert_eq!(read(&home, image, "y/one"), "1\n");
+    assert_eq!(read(&home, image, "y/two"), "2\n");
+    assert_eq!(read(&home, image, "inner/two"), "2\n");
+    assert_eq!(find(&home, image, "y/d"), None);
+    let machine = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "amd64"
+    };
+    assert_eq!(read(&home, image, "y/arch"), format!("{machine}\n"));
+
+    for (text, told) in [
+        ("ADD noext /", "`ADD noext` (an archive) isn't built here"),
+        ("RUN <<EOF\necho\nEOF", "`RUN <<` (a text within the file)"),
+        (
+            "USER nobody-here\nRUN x",
+            "the image has no account `nobody-here`",
+        ),
+    ] {
+        home.write("service/Dockerfile", &format!("FROM system:1\n{text}\n"));
+        let failed = home.failure(["build", "service"]);
+        assert!(failed.contains(told), "{failed}");
+    }
+}
+
+#[test]
 fn a_variant_of_a_blubber_file_is_built_as_its_users() {
     let home = home();
     home.write("service/package.json", "{}");

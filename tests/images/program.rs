@@ -74,6 +74,13 @@ impl Home {
         std::fs::write(path, content).unwrap();
     }
 
+    /// What a run that succeeds says beside its answer.
+    pub(crate) fn told<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> String {
+        let output = self.command(arguments).output().unwrap();
+        check(&output);
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     /// What a run that fails writes for people.
     pub(crate) fn failure<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> String {
         let output = self.command(arguments).output().unwrap();
