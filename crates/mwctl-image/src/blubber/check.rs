@@ -294,7 +294,7 @@ impl Checker {
             (Shape::Whole, Kind::Number(number))
                 if number.as_u64().is_some_and(|id| u32::try_from(id).is_ok()) => {}
             (Shape::Whole, _) => {
-                self.add(node, path, "must be a whole number from 0 to 4294967295")
+                self.add(node, path, "must be a whole number from 0 to 4294967295");
             }
             (Shape::List(item), Kind::List(items)) => {
                 for (index, node) in items.iter().enumerate() {

@@ -387,11 +387,10 @@ fn an_argument_that_the_file_doesnt_ask_for_is_told() {
     let warned = |text: &str| {
         bench.make(text).unwrap();
         let told = std::mem::take(&mut *bench.told.lock().unwrap());
-        let warned = told.into_iter().find_map(|it| match it {
+        told.into_iter().find_map(|it| match it {
             Told::Warns { what } if what.contains("argument") => Some(what),
             _ => None,
-        });
-        warned
+        })
     };
     assert_eq!(
         warned("ARG A\nFROM base\nARG B").as_deref(),
