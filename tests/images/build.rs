@@ -166,10 +166,45 @@ fn a_step_that_fails_is_shown_with_its_last_lines_and_makes_nothing() {
         "{text}"
     );
     assert!(text.contains("first\nlast"), "{text}");
+    let [log] = files(&home.store().join("logs")).try_into().unwrap();
+    assert!(text.contains(&format!("less {}", log.display())), "{text}");
+    let kept =
+        "# 0: RUN echo first; echo last >&2; exit 7\nfirst\nlast\n# it ended with exit code 7\n";
+    assert_eq!(std::fs::read_to_string(log).unwrap(), kept);
     let images = home.answer(["image", "list"]);
     assert_eq!(images["items"].as_array().unwrap().len(), 1);
     let steps = std::fs::read_dir(home.store().join("steps")).unwrap();
     assert_eq!(steps.count(), 0);
+}
+
+#[test]
+fn what_a_program_wrote_is_kept_without_secrets_also_when_the_build_is_killed() {
+    let home = home();
+    home.write(
+        "service/Dockerfile",
+        "FROM system:1\nARG NPM_TOKEN\nRUN echo known $NPM_TOKEN $http_proxy; printf half; exec tail -f /dev/null\n",
+    );
+    let kept = || {
+        let logs = files(&home.store().join("logs"));
+        let texts = logs.iter().map(std::fs::read_to_string);
+        texts.map(Result::unwrap).collect::<String>()
+    };
+    let proxy = "http_proxy=http://me:word%21@proxy:1";
+    let given = ["--arg", "NPM_TOKEN=abcdef", "--arg", proxy];
+    let mut build = home.spawn(["build", "service"].into_iter().chain(given));
+    while !kept().ends_with("half") {
+        assert!(build.try_wait().unwrap().is_none(), "it ended: {}", kept());
+        std::thread::yield_now();
+    }
+    build.kill().unwrap();
+    build.wait().unwrap();
+    let kept = kept();
+    assert!(
+        kept.ends_with("\nknown … http://me:…@proxy:1\nhalf"),
+        "{kept}"
+    );
+    home.answer(["image", "prune", "--all"]);
+    assert!(files(&home.store().join("logs")).is_empty());
 }
 
 #[test]

@@ -13,7 +13,9 @@ mod files;
 mod ignore;
 mod key;
 mod local;
+mod mask;
 mod mounts;
+mod output;
 mod run;
 mod state;
 mod steps;
@@ -187,6 +189,8 @@ pub enum StepError {
         how: String,
         /// The last lines that it wrote.
         last: Vec<String>,
+        /// The file with all that it wrote.
+        log: Option<PathBuf>,
         /// That it had one user id alone.
         one_id: Option<Lack>,
     },
@@ -211,17 +215,21 @@ impl StepError {
     /// A program that may only have failed because it can't give files to anybody says so in the kernel's words.
     fn hints(&self) -> Vec<String> {
         const KERNELS: [&str; 2] = ["Invalid argument", "Operation not permitted"];
-        match self {
+        let (last, log, one_id) = match self {
             Self::Program {
-                last,
-                one_id: Some(lack),
-                ..
-            } if (last.iter()).any(|line| KERNELS.iter().any(|words| line.contains(words))) => {
-                vec![format!("{lack}; {}", lack.cure())]
-            }
-            Self::Foreign(_) => vec![crate::dockerfile::ELSEWHERE.to_owned()],
-            _ => Vec::new(),
-        }
+                last, log, one_id, ..
+            } => (last, log, one_id),
+            Self::Foreign(_) => return vec![crate::dockerfile::ELSEWHERE.to_owned()],
+            _ => return Vec::new(),
+        };
+        let is_kernels = |line: &String| KERNELS.iter().any(|words| line.contains(words));
+        let lack = one_id.filter(|_| last.iter().any(is_kernels));
+        let lack = lack.map(|lack| format!("{lack}; {}", lack.cure()));
+        let log = log.as_ref().map(|log| {
+            let typed = format!("less {}", quoted(&log.display().to_string()));
+            format!("{typed}  # shows all that it wrote")
+        });
+        lack.into_iter().chain(log).collect()
     }
 
     fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
@@ -491,6 +499,15 @@ impl Shared<'_> {
         }
         Ok(image)
     }
+}
+
+/// A path as it is typed.
+fn quoted(path: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+:@".contains(c);
+    if path.chars().all(is_plain) {
+        return path.to_owned();
+    }
+    format!("'{}'", path.replace('\'', r"'\''"))
 }
 
 /// Names that build tools pass on without being asked.

@@ -13,6 +13,7 @@
 //! steps/KEY               which layer a step of a build made
 //! slots/NAME, files/NAME  what a build remembers of the time before
 //! caches/NAME/            folders that builds keep for programs they run
+//! logs/KEY.log            what those programs wrote
 //! ```
 //!
 //! **Nothing is ever changed under its name.** A thing is made in `work` and gets its name by a
@@ -29,6 +30,7 @@ mod details;
 mod images;
 mod layers;
 mod lock;
+mod logs;
 mod originals;
 mod pin;
 mod steps;
@@ -47,6 +49,7 @@ pub use pin::Pin;
 pub(crate) use blobs::{DOCUMENT_LIMIT, Expected};
 pub(crate) use layers::Name;
 pub(crate) use lock::Lock;
+pub(crate) use logs::Log;
 pub(crate) use steps::Made;
 pub(crate) use work::Work;
 
@@ -179,6 +182,7 @@ impl Store {
             "slots",
             "files",
             "caches",
+            "logs",
         ];
         let layers = format!("layers/{}", owners.folder());
         for folder in folders.into_iter().chain([layers.as_str()]) {

@@ -3,10 +3,10 @@
 //! It sees the machine's network, its names and its certificates, and whatever is mounted for the
 //! step; none of that gets into the layer.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -19,14 +19,15 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::runtime::Handle;
 
 use super::files::Layer;
+use super::mask::Mask;
+use super::output::{self, Output};
 use super::state::{Inputs, State};
 use super::steps::{Outcome, Place};
 use super::{StepError, Told};
 use crate::plan::{Mounted, Run, Step, expand};
+use crate::store::Log;
 use crate::view::{Found, View};
 
-/// How many of a failed program's last lines are shown.
-const LAST: usize = 20;
 /// Where what isn't the image's own is mounted: a place that no image has.
 const OWN: &str = "/run/.mwctl";
 
@@ -108,6 +109,13 @@ impl Containers {
     }
 }
 
+/// A program of a step.
+struct Program<'a> {
+    words: Vec<String>,
+    variables: &'a BTreeMap<String, String>,
+    log: Option<Log>,
+}
+
 impl Place<'_> {
     pub(super) fn run(
         &self,
@@ -141,8 +149,15 @@ impl Place<'_> {
                 );
             }
         }
+        let key = inputs.key(&state.key);
         self.layer(state, step, &inputs, None, |state, layer, _| {
-            self.in_container(state, layer, run, words, &variables)
+            let log = self.log(&key, step);
+            let program = Program {
+                words,
+                variables: &variables,
+                log,
+            };
+            self.in_container(state, layer, run, program)
         })
     }
 
@@ -151,13 +166,13 @@ impl Place<'_> {
         state: &State,
         layer: &Layer<'_>,
         run: &Run,
-        mut words: Vec<String>,
-        variables: &BTreeMap<String, String>,
+        program: Program<'_>,
     ) -> Result<(), StepError> {
+        let mut words = program.words;
         let build = self.shared.build;
         let containers = build.containers.ok_or(StepError::NoContainers)?;
         let (mut mounts, mut targets) = self.mounts(state, layer, run)?;
-        let mut environment = variables.clone();
+        let mut environment = program.variables.clone();
         environment.extend(containers.outside.variables.clone());
         environment.extend(self.passed_on());
         for file in ["/etc/resolv.conf", "/etc/hosts"] {
@@ -246,7 +261,7 @@ impl Place<'_> {
             process: Some(process(words)),
             ..Container::new(format!("build-{}", name(layer.work())))
         };
-        let end = self.wait(containers, container(words))?;
+        let end = self.wait(containers, container(words), program.log)?;
         if let (Err(StepError::Program { how, .. }), Some(shell)) = (&end, &containers.shell) {
             (build.report)(Told::Failed {
                 stage: self.stage.name.clone(),
@@ -268,6 +283,7 @@ impl Place<'_> {
         &self,
         containers: &Containers,
         mut container: Container,
+        log: Option<Log>,
     ) -> Result<Result<(), StepError>, StepError> {
         let failed =
             |error: rustix::io::Errno| StepError::Start(io::Error::from(error).to_string());
@@ -284,8 +300,14 @@ impl Place<'_> {
         let name = container.name.clone();
         let runtime = containers.runtime()?;
         let cancel = self.shared.build.cancel;
-        let (end, last) = std::thread::scope(|scope| {
-            let reading = scope.spawn(|| self.read(File::from(reader)));
+        let tell = |line| {
+            (self.shared.build.report)(Told::Output {
+                stage: self.stage.name.clone(),
+                line,
+            });
+        };
+        let (end, Output { last, mut log }) = std::thread::scope(|scope| {
+            let reading = scope.spawn(|| output::read(File::from(reader), self.mask(), log, tell));
             let end = containers.handle.block_on(async {
                 let running = runtime.run(container).await;
                 let running = running.map_err(|error| StepError::Start(told(&error)))?;
@@ -305,43 +327,46 @@ impl Place<'_> {
         if let Err(error) = removed {
             tracing::debug!(%error, "nothing to remove of a build's container");
         }
-        let how = match end? {
-            End::Code(0) => return Ok(Ok(())),
+        let mut note = |how: &str| {
+            if let Some(log) = &mut log {
+                log.write(format!("# {how}\n").as_bytes());
+            }
+        };
+        let end = end.inspect_err(|error| note(&error.to_string()))?;
+        let how = match end {
+            End::Code(0) => {
+                note("it ended well");
+                return Ok(Ok(()));
+            }
             End::Code(code) => format!("it ended with exit code {code}"),
             End::Signal(signal) => format!("signal {signal} ended it"),
         };
+        note(&how);
         Ok(Err(StepError::Program {
             how,
             last: last.into(),
+            log: log.map(|log| log.path().to_path_buf()),
             one_id: (runtime.lacks().iter())
                 .find(|lack| matches!(lack, Lack::Users { .. }))
                 .copied(),
         }))
     }
 
-    /// Tells each line, and keeps the last ones.
-    fn read(&self, output: File) -> VecDeque<String> {
-        let mut last = VecDeque::new();
-        let mut reader = BufReader::new(output);
-        let mut bytes = Vec::new();
-        // A program that ends closes it; what can't be read any more is over, too.
-        while reader
-            .read_until(b'\n', &mut bytes)
-            .is_ok_and(|count| count > 0)
-        {
-            let line = String::from_utf8_lossy(&bytes);
-            let line = line.trim_end_matches(['\n', '\r']).to_owned();
-            bytes.clear();
-            if last.len() == LAST {
-                last.pop_front();
-            }
-            last.push_back(line.clone());
-            (self.shared.build.report)(Told::Output {
-                stage: self.stage.name.clone(),
-                line,
-            });
-        }
-        last
+    /// What is hidden in what programs write.
+    fn mask(&self) -> Mask {
+        let build = self.shared.build;
+        let outside = build.containers.map(|it| &it.outside.variables);
+        Mask::new(outside.into_iter().chain([build.arguments]))
+    }
+
+    /// Begins the log of a step. One that can't be written ends no build.
+    fn log(&self, key: &str, step: &Step) -> Option<Log> {
+        let log = self.shared.build.store.log(key);
+        let log = log.inspect_err(|error| tracing::warn!(%error, "an output isn't kept"));
+        let mut log = log.ok()?;
+        let text = format!("# {}: {}\n", self.stage.name, step.action);
+        log.write(self.mask().whole(&text).as_bytes());
+        Some(log)
     }
 }
 

@@ -573,6 +573,7 @@ fn whoever_has_one_id_is_told_how_to_get_more_where_that_may_be_why() {
         source: Box::new(StepError::Program {
             how: "it ended with exit code 1".to_owned(),
             last: vec![line.to_owned()],
+            log: None,
             one_id,
         }),
     };
@@ -582,4 +583,21 @@ fn whoever_has_one_id_is_told_how_to_get_more_where_that_may_be_why() {
     assert!(failed("it: not found", one).hints().is_empty());
     let other = failed("chown: /srv: Invalid argument", None);
     assert!(other.hints().is_empty());
+}
+
+#[test]
+fn where_all_that_a_program_wrote_is_kept_can_be_typed() {
+    let failed = |log: &str| StepError::Program {
+        how: "it ended with exit code 1".to_owned(),
+        last: Vec::new(),
+        log: Some(PathBuf::from(log)),
+        one_id: None,
+    };
+    let hints = failed("/home/me/logs/1.log").hints();
+    assert_eq!(
+        hints,
+        ["less /home/me/logs/1.log  # shows all that it wrote"]
+    );
+    let hints = failed("/home/my own/1.log").hints();
+    assert!(hints[0].starts_with("less '/home/my own/1.log'  #"));
 }

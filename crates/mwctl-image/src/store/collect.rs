@@ -37,6 +37,7 @@ impl Store {
     pub fn collect(&self, all: bool) -> Result<Collected, StoreError> {
         let _alone = Lock::exclusive(&self.path("lock"))?;
         self.sweep()?;
+        self.collect_logs(all)?;
         let live = self.live(all)?;
         let mut collected = Collected::default();
         for path in self.entries("blobs/sha256")? {
