@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
@@ -37,18 +38,43 @@ fn assert_sound(home: &Home) -> BTreeMap<String, String> {
         let digest = image["manifest"].as_str().unwrap();
         images.insert(reference.to_owned(), digest.to_owned());
     }
+    assert_whole_blobs(home);
+    images
+}
+
+fn assert_whole_blobs(home: &Home) {
     for blob in files(&home.store().join("blobs/sha256")) {
         let name = blob.file_name().unwrap().to_str().unwrap();
         let found = hex::encode(Sha256::digest(std::fs::read(&blob).unwrap()));
         assert_eq!(found, name, "a torn blob has a name");
     }
-    images
 }
 
 /// Moments from the beginning to after the end, in no order that repeats.
 fn moment(kill: u64, whole: Duration) -> Duration {
     let spread = kill.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
     whole.mul_f64(1.2 * spread as f64 / (1_u64 << 24) as f64)
+}
+
+fn kill_at(moment: Duration, mut children: Vec<Child>) {
+    let until = Instant::now() + moment;
+    for child in &mut children {
+        // Not a wait for a condition: the moment is what is tested.
+        let left = until.saturating_duration_since(Instant::now());
+        std::thread::park_timeout(left);
+        child.kill().unwrap();
+    }
+    for mut child in children {
+        child.wait().unwrap();
+    }
+}
+
+/// Nothing is left that is being made, nor a lock of it.
+fn assert_tidy(home: &Home) {
+    for folder in ["work", "pins", "locks"] {
+        let left = std::fs::read_dir(home.store().join(folder)).unwrap();
+        assert_eq!(left.count(), 0, "{folder}");
+    }
 }
 
 #[test]
@@ -71,16 +97,7 @@ fn a_store_whose_users_are_killed_at_random_moments_stays_sound() {
         if kill % 3 == 0 {
             children.push(home.spawn(["image", "remove", &name]));
         }
-        let until = Instant::now() + moment(kill, whole);
-        for child in &mut children {
-            // Not a wait for a condition: the moment is what is tested.
-            let left = until.saturating_duration_since(Instant::now());
-            std::thread::park_timeout(left);
-            child.kill().unwrap();
-        }
-        for mut child in children {
-            child.wait().unwrap();
-        }
+        kill_at(moment(kill, whole), children);
         assert_sound(&home);
     }
 
@@ -93,10 +110,7 @@ fn a_store_whose_users_are_killed_at_random_moments_stays_sound() {
     let images = assert_sound(&home);
     assert_eq!(images.len(), 5);
     assert_eq!(first, images["docker.io/library/first:0"].as_str());
-    for folder in ["work", "pins", "locks"] {
-        let left = std::fs::read_dir(home.store().join(folder)).unwrap();
-        assert_eq!(left.count(), 0, "{folder}");
-    }
+    assert_tidy(&home);
     // Four contents, and each has a manifest, a configuration and an archive.
     assert_eq!(files(&home.store().join("blobs")).len(), 12);
     let layers = std::fs::read_dir(home.store().join("layers/kept"))
@@ -106,4 +120,101 @@ fn a_store_whose_users_are_killed_at_random_moments_stays_sound() {
         kind.is_dir()
     });
     assert_eq!(layers.count(), 4);
+}
+
+/// Stages side by side and upon each other, programs, copies, a cache. `ROUND` makes other steps of it, but no other image.
+const DOCKERFILE: &str = "\
+FROM system:1 AS tools
+ARG ROUND
+RUN --mount=type=cache,target=/cache echo $ROUND >> /cache/rounds && mkdir /tools && cd /tools \
+ && for a in 0 1 2 3 4 5 6 7 8 9; do for b in 0 1 2 3 4 5 6 7 8 9; do echo tool $a$b > $a$b; done; done
+FROM system:1 AS texts
+ARG ROUND
+COPY texts /texts
+RUN cat /texts/* > /all
+FROM system:1
+ARG ROUND
+WORKDIR /srv
+COPY --from=tools /tools tools
+COPY --from=texts /all texts
+RUN --mount=type=cache,target=/cache test -e /cache && cat tools/* texts > all
+COPY texts own
+";
+
+const BUILT: &str = "mwctl.local/service:image";
+
+fn build_home() -> Home {
+    let home = Home::new();
+    archive::write_system(&home.path("system.tar"));
+    home.answer(["image", "import", "--name", "system:1", "system.tar"]);
+    home.write("service/Dockerfile", DOCKERFILE);
+    for number in 0..100 {
+        let name = format!("service/texts/{number}");
+        home.write(&name, &format!("text {number}\n").repeat(50));
+    }
+    home
+}
+
+/// A program of a killed build ends with it.
+fn assert_no_program(round: &str) {
+    let mark = format!("ROUND={round}\0");
+    let until = Instant::now() + Duration::from_secs(20);
+    let lives = || {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let mut environments = processes.map(|it| std::fs::read(it.path().join("environ")));
+        environments
+            .any(|it| it.is_ok_and(|it| it.windows(mark.len()).any(|at| at == mark.as_bytes())))
+    };
+    while lives() {
+        assert!(Instant::now() < until, "a program of round {round} goes on");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn builds_that_are_killed_at_random_moments_are_made_again_as_if_nothing_had_been() {
+    let reference = build_home();
+    let begin = Instant::now();
+    let made = reference.answer(["build", "service", "--export", "reference"]);
+    let whole = begin.elapsed();
+    let expected = made["items"][0]["manifest"].clone();
+    drop(reference);
+
+    let home = build_home();
+    for kill in 0..kills() {
+        if kill % 2 == 0 {
+            // All anew; else the layers are there, and the steps are not.
+            home.output(["image", "prune", "--all"]);
+        }
+        let round = format!("{}-{kill}", std::process::id());
+        let argument = format!("ROUND={round}");
+        let build = ["build", "service", "--arg", &argument];
+        let mut children = vec![home.spawn(build), home.spawn(build)];
+        match kill % 4 {
+            1 => children.push(home.spawn(["image", "prune"])),
+            3 => children.push(home.spawn(["image", "remove", BUILT])),
+            _ => {}
+        }
+        kill_at(moment(kill, whole), children);
+        assert_no_program(&round);
+        assert_whole_blobs(&home);
+        for image in home.answer(["image", "list"])["items"].as_array().unwrap() {
+            if image["reference"] == BUILT {
+                assert_eq!(image["manifest"], expected, "kill {kill}: half an image");
+            }
+        }
+        // The export reads every file of every layer, and checks their digests.
+        let out = format!("out-{kill}");
+        let export = build.into_iter().chain(["--export", &out]);
+        let made = home.answer(export)["items"][0]["manifest"].clone();
+        assert_eq!(made, expected, "kill {kill}");
+        std::fs::remove_dir_all(home.path(&out)).unwrap();
+        home.answer(["image", "remove", BUILT]);
+    }
+    home.answer(["image", "prune", "--all"]);
+    assert_tidy(&home);
+    assert_eq!(
+        home.answer(["build", "service"])["items"][0]["manifest"],
+        expected
+    );
 }
