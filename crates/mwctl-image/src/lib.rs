@@ -23,6 +23,8 @@ pub mod debian;
 pub mod digest;
 pub mod dockerfile;
 mod export;
+#[cfg(test)]
+mod fuzz;
 mod host;
 mod image;
 mod import;

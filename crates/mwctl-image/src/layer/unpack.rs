@@ -258,6 +258,13 @@ impl Target<'_> {
             return Ok(());
         };
         let parent = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        let mut folders = parent.iter().map(OsStr::as_bytes);
+        if folders.clone().any(|part| part.starts_with(FOREIGN)) {
+            return Ok(());
+        }
+        if folders.any(|part| part.starts_with(WHITEOUT)) {
+            return Err(facts.refused("it lies in a folder whose name deletes another"));
+        }
         let opened = self.open(&parent);
         let (above, place) = opened.map_err(|error| facts.failed(error))?;
         let failed = |error: Errno| facts.failed(error);
