@@ -182,7 +182,7 @@ fn what_a_program_wrote_is_kept_without_secrets_also_when_the_build_is_killed() 
     let home = home();
     home.write(
         "service/Dockerfile",
-        "FROM system:1\nARG NPM_TOKEN\nRUN echo known $NPM_TOKEN $http_proxy; printf half; exec tail -f /dev/null\n",
+        "FROM system:1\nARG NPM_TOKEN\nRUN echo known $NPM_TOKEN $http_proxy; printf half; exec sleep 1000\n",
     );
     let kept = || {
         let logs = files(&home.store().join("logs"));
