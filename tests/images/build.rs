@@ -227,6 +227,47 @@ fn a_shell_is_opened_where_a_step_failed() {
 }
 
 #[test]
+fn programs_see_the_machines_network_or_none_as_is_configured() {
+    let home = home();
+    let look = "x=$(ls -l /proc/self/ns/net); echo ${x##*> }";
+    let up = "case $(cat /proc/net/fib_trie) in *127.0.0.1*) echo up > up;; esac";
+    let text = format!(
+        "FROM system:1\nRUN {look} > all\nRUN --network=none {look} > none; {up}; test ! -s /etc/resolv.conf\n"
+    );
+    home.write("service/Dockerfile", &text);
+    let image = "mwctl.local/service:image";
+    let of_machine = std::fs::read_link("/proc/self/ns/net").unwrap();
+    let is_machines = |file: &str| read(&home, image, file).trim() == of_machine.to_str().unwrap();
+    home.answer(["build", "service"]);
+    assert!(is_machines("all") && !is_machines("none"));
+    assert_eq!(read(&home, image, "up"), "up\n");
+
+    // For the whole build, by the command line and by the description; the second time it is known.
+    home.answer(["build", "service", "--network", "none"]);
+    assert!(!is_machines("all"));
+    home.answer(["build", "service"]);
+    assert!(is_machines("all"));
+    home.write(
+        "service/mwctl.yaml",
+        "apiVersion: mwctl/v1\nkind: Stack\nname: s\nservices:\n  one: {source: {path: .}, container: {build: {file: Dockerfile, network: none}}}\n",
+    );
+    let described = ["-C", "service", "build", "one", "--explain"];
+    for typed in [&[][..], &["--network", "host"]] {
+        let steps = home.answer(described.iter().chain(typed).copied());
+        let mut known = steps["items"].as_array().unwrap().iter();
+        assert!(
+            known.all(|step| step["cached"] != false),
+            "{typed:?}: {steps}"
+        );
+    }
+    let refused = home.failure(["build", "service", "--network", "relay"]);
+    assert!(
+        refused.contains("relay") && refused.contains("host, none"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn mistakes_of_a_file_are_shown_with_their_lines() {
     let home = home();
     home.write("service/Dockerfile", "FROM system:1\nRUN <<EOF\nx\nEOF\n");

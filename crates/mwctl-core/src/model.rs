@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub use self::develop::{Develop, OnChange, Test};
-pub use self::engine::Engine;
+pub use self::engine::{BuildNetwork, Engine};
 pub use self::limits::{Admission, Limits, PodSecurity, Quantities};
 pub use self::workload::{Concurrency, Run, Workload};
 use crate::name::{ServiceName, StackName};
@@ -276,6 +276,9 @@ pub struct BuildFile {
     /// Who builds it; `None` for mwctl itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<Engine>,
+    /// The network of the programs that it runs; `None` for whatever the builder gives them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<BuildNetwork>,
 }
 
 /// The step that brings a service's dependencies.

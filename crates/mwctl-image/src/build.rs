@@ -191,6 +191,8 @@ pub enum StepError {
         last: Vec<String>,
         /// The file with all that it wrote.
         log: Option<PathBuf>,
+        /// That it had no network.
+        is_alone: bool,
         /// That it had one user id alone.
         one_id: Option<Lack>,
     },
@@ -215,21 +217,41 @@ impl StepError {
     /// A program that may only have failed because it can't give files to anybody says so in the kernel's words.
     fn hints(&self) -> Vec<String> {
         const KERNELS: [&str; 2] = ["Invalid argument", "Operation not permitted"];
-        let (last, log, one_id) = match self {
+        // Of C libraries, Node.js and the programs that fetch packages.
+        const NO_NETWORK: [&str; 6] = [
+            "resolve",
+            "resolution",
+            "Name or service not known",
+            "etwork is unreachable",
+            "ENETUNREACH",
+            "EAI_AGAIN",
+        ];
+        let (last, log, is_alone, one_id) = match self {
             Self::Program {
-                last, log, one_id, ..
-            } => (last, log, one_id),
+                last,
+                log,
+                is_alone,
+                one_id,
+                ..
+            } => (last, log, is_alone, one_id),
             Self::Foreign(_) => return vec![crate::dockerfile::ELSEWHERE.to_owned()],
             _ => return Vec::new(),
         };
-        let is_kernels = |line: &String| KERNELS.iter().any(|words| line.contains(words));
-        let lack = one_id.filter(|_| last.iter().any(is_kernels));
+        let says = |all: &[&str]| {
+            let mut lines = last.iter();
+            lines.any(|line| all.iter().any(|words| line.contains(words)))
+        };
+        let network = (*is_alone && says(&NO_NETWORK)).then(|| {
+            "it was run without a network: `network: host` in `mwctl.yaml`, or `mwctl build --network host`, gives it the machine's, unless the file says `RUN --network=none`"
+                .to_owned()
+        });
+        let lack = one_id.filter(|_| says(&KERNELS));
         let lack = lack.map(|lack| format!("{lack}; {}", lack.cure()));
         let log = log.as_ref().map(|log| {
             let typed = format!("less {}", quoted(&log.display().to_string()));
             format!("{typed}  # shows all that it wrote")
         });
-        lack.into_iter().chain(log).collect()
+        network.into_iter().chain(lack).chain(log).collect()
     }
 
     fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {

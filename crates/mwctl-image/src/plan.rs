@@ -153,6 +153,19 @@ pub struct Run {
     pub script: Option<String>,
     /// What is mounted for it.
     pub mounts: Vec<Mount>,
+    /// The network that it sees, where somebody says so; else the machine's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
+}
+
+/// The network that a program sees.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Network {
+    /// The machine's.
+    Host,
+    /// One of its own, with the loopback alone.
+    None,
 }
 
 /// Something that is mounted for a program, and no part of the image.
@@ -316,6 +329,21 @@ impl Plan {
             }
         }
         images
+    }
+
+    /// The same with a network for its programs. That there is none goes before whatever the file says; the machine's is
+    /// what programs have of which nothing is said.
+    #[must_use]
+    pub fn within(mut self, network: Option<Network>) -> Self {
+        if network == Some(Network::None) {
+            let steps = self.stages.iter_mut().flat_map(|it| &mut it.steps);
+            for step in steps {
+                if let Action::Run(run) = &mut step.action {
+                    run.network = network;
+                }
+            }
+        }
+        self
     }
 
     /// The same upon other images: those that `names` has others for.

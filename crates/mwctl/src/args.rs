@@ -15,7 +15,7 @@ use crate::env;
 use crate::ui::{Color, Output};
 
 pub use cluster::{Allowed, Cluster, Disposable, Grade};
-pub use image::{Build, Builder, Image, UpdateBases};
+pub use image::{Build, Builder, BuildersNetwork, Image, UpdateBases};
 
 /// A miniature of the production stack on your own machine, and the shortest loop from an edit to
 /// seeing it run and tested.

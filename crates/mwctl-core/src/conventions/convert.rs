@@ -10,8 +10,8 @@ use super::defaults;
 use super::node::{Node, escape};
 use super::wire;
 use crate::model::{
-    Build, BuildFile, ConfigFile, Engine, Image, Secret, SecretSource, Service, Source, Volume,
-    VolumeKind,
+    Build, BuildFile, BuildNetwork, ConfigFile, Engine, Image, Secret, SecretSource, Service,
+    Source, Volume, VolumeKind,
 };
 use crate::name::ServiceName;
 
@@ -197,12 +197,14 @@ fn build_of(wire: wire::Build, check: &mut Check<'_>) -> Build {
             variant: wire.variant.clone(),
             arguments: arguments.clone(),
             engine: wire.engine.and_then(engine),
+            network: wire.network.map(build_network),
         }
     });
     let of_files = [
         ("variant", wire.variant.is_some()),
         ("arguments", !arguments.is_empty()),
         ("engine", wire.engine.is_some()),
+        ("network", wire.network.is_some()),
     ];
     let said = of_files.iter().find(|(_, is_said)| *is_said);
     if let (None, Some((key, _))) = (&file, said) {
@@ -238,6 +240,13 @@ fn engine(wire: wire::Engine) -> Option<Engine> {
         wire::Engine::Docker => Some(Engine::Docker),
         wire::Engine::Podman => Some(Engine::Podman),
         wire::Engine::Buildah => Some(Engine::Buildah),
+    }
+}
+
+fn build_network(wire: wire::BuildNetwork) -> BuildNetwork {
+    match wire {
+        wire::BuildNetwork::Host => BuildNetwork::Host,
+        wire::BuildNetwork::None => BuildNetwork::None,
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub(crate) use container::{
-    Build, Container, Engine, Mount, Port, Probe, Protocol, Reach, Resources,
+    Build, BuildNetwork, Container, Engine, Mount, Port, Probe, Protocol, Reach, Resources,
 };
 pub(crate) use scalar::{Condition, Need, PortReference, Scalar, Whole};
 pub(crate) use secret::Secret;

@@ -1,4 +1,4 @@
-//! Who builds an image from a file, where it isn't mwctl itself.
+//! Who builds an image from a file, where it isn't mwctl itself, and the network of what it runs.
 //!
 //! How they are asked is the engine crate's knowledge.
 
@@ -46,5 +46,25 @@ impl Engine {
 impl fmt::Display for Engine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
+    }
+}
+
+/// The network of the programs that a build runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BuildNetwork {
+    /// The machine's.
+    Host,
+    /// None but the loopback.
+    None,
+}
+
+impl BuildNetwork {
+    /// How it is called in descriptions, on the command line, and by all engines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::None => "none",
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use mwctl_core::lock::{FILE, Lock, LockedBase, SourceKind};
-use mwctl_core::model::Engine;
+use mwctl_core::model::{BuildNetwork, Engine};
 use mwctl_image::{Reference, recipe};
 
 use super::base::pinned;
@@ -35,6 +35,8 @@ pub struct Order {
     pub variant: Option<String>,
     /// Values of its arguments.
     pub arguments: BTreeMap<String, String>,
+    /// The network of the programs that it runs; `None` for the engine's own.
+    pub network: Option<BuildNetwork>,
     /// The images that it names, as far as they can be seen.
     pub images: BTreeSet<String>,
     /// Those of them that are recorded, as the file writes them.
@@ -148,9 +150,17 @@ impl Order {
             target: outline.target,
             variant: outline.variant,
             arguments: arguments.clone(),
+            network: None,
             images: outline.images,
             recorded: BTreeMap::new(),
         })
+    }
+
+    /// The same with a network for its programs.
+    #[must_use]
+    pub fn within(mut self, network: Option<BuildNetwork>) -> Self {
+        self.network = network;
+        self
     }
 
     /// The same upon what a lock records for a platform.
@@ -237,6 +247,9 @@ impl Order {
         if let Some(target) = &self.target {
             argv.extend(["--target".to_owned(), target.clone()]);
         }
+        if let Some(network) = self.network {
+            argv.extend(["--network".to_owned(), network.name().to_owned()]);
+        }
         for (name, value) in &self.arguments {
             argv.extend(["--build-arg".to_owned(), format!("{name}={value}")]);
         }
@@ -273,6 +286,13 @@ impl Order {
         pair("--opt", format!("filename={}", name.to_string_lossy()));
         if let Some(target) = &self.target {
             pair("--opt", format!("target={target}"));
+        }
+        if let Some(network) = self.network {
+            pair("--opt", format!("force-network-mode={}", network.name()));
+            if network == BuildNetwork::Host {
+                // What the daemon allows by its own configuration, the client has to allow once more.
+                pair("--allow", "network.host".to_owned());
+            }
         }
         for (name, value) in &self.arguments {
             pair("--opt", format!("build-arg:{name}={value}"));
@@ -406,6 +426,26 @@ mod tests {
                 "buildah push mwctl.local/one:prod oci-archive:image".to_owned()
             ]
         );
+    }
+
+    #[test]
+    fn each_engine_is_told_of_the_network_in_its_own_way() {
+        let line = |engine, network| {
+            let order = order(engine, "Dockerfile", "FROM debian AS prod\n").unwrap();
+            let order = order.within(Some(network));
+            let name = Reference::parse("mwctl.local/one:prod").unwrap();
+            pasteable(&order.commands(&name, &[], Path::new("/work"))[0].argv)
+        };
+        for engine in [Engine::Docker, Engine::Podman, Engine::Buildah] {
+            let line = line(engine, BuildNetwork::None);
+            assert!(line.contains(" --target prod --network none "), "{line}");
+        }
+        let host = line(Engine::Buildkit, BuildNetwork::Host);
+        let told = " --opt force-network-mode=host --allow network.host ";
+        assert!(host.contains(told), "{host}");
+        let none = line(Engine::Buildkit, BuildNetwork::None);
+        assert!(none.contains(" --opt force-network-mode=none "), "{none}");
+        assert!(!none.contains("--allow"), "{none}");
     }
 
     /// A lock of one base.

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mwctl_core::model::BuildFile;
+use mwctl_core::model::{BuildFile, BuildNetwork};
 use mwctl_image::build::{Build, BuildError, Containers, Context, Outside, Told, key};
 use mwctl_image::oci::architecture;
-use mwctl_image::plan::{Plan, Problem};
+use mwctl_image::plan::{Network, Plan, Problem};
 use mwctl_image::{
     Credentials, HOST, ImportError, ImportOptions, InvalidReference, Originals, Reference, Store,
     StoreError, recipe,
@@ -141,7 +141,15 @@ pub(crate) fn read(source: &Path, file: &BuildFile) -> Result<Plan, FileError> {
     let variant = file.variant.as_deref();
     let read = recipe::read(&path, &text, variant, &file.arguments);
     let recipe = read.map_err(|problems| FileError::Problems { path, problems })?;
-    Ok(recipe.plan)
+    Ok(recipe.plan.within(file.network.map(network)))
+}
+
+/// What a network of a description is to the builder.
+pub fn network(network: BuildNetwork) -> Network {
+    match network {
+        BuildNetwork::Host => Network::Host,
+        BuildNetwork::None => Network::None,
+    }
 }
 
 /// The images that a service's own file names, as far as they can be seen without understanding all of it.
@@ -426,6 +434,7 @@ mod tests {
                 variant: None,
                 arguments: BTreeMap::new(),
                 engine: None,
+                network: None,
             };
             machine.plan(&builder, "s", folder.path(), &file).await
         };

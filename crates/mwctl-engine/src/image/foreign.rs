@@ -261,6 +261,7 @@ impl Machine {
         let variant = file.variant.as_deref();
         let order = Order::new(engine, &context, &path, text, variant, &file.arguments);
         let platform = format!("linux/{}", builder.architecture());
+        let order = order.map(|order| order.within(file.network));
         let order = order.and_then(|order| order.upon(&builder.lock(), &platform));
         let order = order.map_err(EngineError::Refused)?;
         let mut known = BTreeMap::new();
@@ -278,11 +279,12 @@ impl Machine {
             file: order.file.clone(),
         };
         let key = local::with(&self.store, move |store| {
-            let said_parts = [
+            let mut said_parts = vec![
                 ("engine", said.engine.name()),
                 ("file", said.text.as_str()),
                 ("target", said.target.as_deref().unwrap_or_default()),
             ];
+            said_parts.extend(said.network.map(|network| ("network", network.name())));
             key_of_engine(store, &said_parts, &copied, &said.arguments, &known)
         });
         let key = key.await.map_err(FileError::Build)?;

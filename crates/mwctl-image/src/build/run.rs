@@ -1,7 +1,7 @@
 //! `RUN`: a program in a container whose writes are the new layer.
 //!
-//! It sees the machine's network, its names and its certificates, and whatever is mounted for the
-//! step; none of that gets into the layer.
+//! It sees the machine's network, unless somebody says that it is to have none, its names and its certificates, and whatever
+//! is mounted for the step; none of that gets into the layer.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,7 +24,7 @@ use super::output::{self, Output};
 use super::state::{Inputs, State};
 use super::steps::{Outcome, Place};
 use super::{StepError, Told};
-use crate::plan::{Mounted, Run, Step, expand};
+use crate::plan::{Mounted, Network, Run, Step, expand};
 use crate::store::Log;
 use crate::view::{Found, View};
 
@@ -107,6 +107,25 @@ impl Containers {
         *runtime = Some(started.clone());
         Ok(started)
     }
+
+    /// The machine's network; or another, whose loopback is up, for one that is alone.
+    fn network(&self, is_alone: bool) -> Result<Join, StepError> {
+        let network = if is_alone {
+            let shared = self
+                .handle
+                .block_on(self.runtime()?.share(true, false, None));
+            shared
+                .map_err(|error| StepError::Start(told(&error)))?
+                .network
+        } else {
+            None
+        };
+        Ok(Join {
+            host_network: !is_alone,
+            network,
+            ..Join::default()
+        })
+    }
 }
 
 /// A program of a step.
@@ -149,6 +168,10 @@ impl Place<'_> {
                 );
             }
         }
+        // Nothing is added for the machine's: what was made before there was a choice is known.
+        if run.network == Some(Network::None) {
+            inputs.add("the network", "none");
+        }
         let key = inputs.key(&state.key);
         self.layer(state, step, &inputs, None, |state, layer, _| {
             let log = self.log(&key, step);
@@ -173,9 +196,14 @@ impl Place<'_> {
         let containers = build.containers.ok_or(StepError::NoContainers)?;
         let (mut mounts, mut targets) = self.mounts(state, layer, run)?;
         let mut environment = program.variables.clone();
-        environment.extend(containers.outside.variables.clone());
-        environment.extend(self.passed_on());
-        for file in ["/etc/resolv.conf", "/etc/hosts"] {
+        let is_alone = run.network == Some(Network::None);
+        let mut files = vec!["/etc/hosts"];
+        if !is_alone {
+            environment.extend(containers.outside.variables.clone());
+            environment.extend(self.passed_on());
+            files.push("/etc/resolv.conf");
+        }
+        for file in files {
             // It may be a link into a folder of the machine that the container doesn't have.
             if let Ok(real) = Path::new(file).canonicalize() {
                 mounts.bind(real, file, true);
@@ -231,6 +259,7 @@ impl Place<'_> {
                 layers.push(lower);
             }
         }
+        let join = containers.network(is_alone)?;
         let data = layer.work().to_path_buf();
         let process = |words: Vec<String>| Process {
             environment: environment
@@ -248,10 +277,7 @@ impl Place<'_> {
         };
         let container = |words: Vec<String>| Container {
             hostname: Some("build".to_owned()),
-            join: Join {
-                host_network: true,
-                ..Join::default()
-            },
+            join: join.clone(),
             root: Root {
                 layers: layers.clone(),
                 upper: Upper::Directory(Source::Path(data.clone())),
@@ -298,6 +324,7 @@ impl Place<'_> {
             ..Streams::default()
         };
         let name = container.name.clone();
+        let is_alone = !container.join.host_network;
         let runtime = containers.runtime()?;
         let cancel = self.shared.build.cancel;
         let tell = |line| {
@@ -346,6 +373,7 @@ impl Place<'_> {
             how,
             last: last.into(),
             log: log.map(|log| log.path().to_path_buf()),
+            is_alone,
             one_id: (runtime.lacks().iter())
                 .find(|lack| matches!(lack, Lack::Users { .. }))
                 .copied(),

@@ -574,6 +574,7 @@ fn whoever_has_one_id_is_told_how_to_get_more_where_that_may_be_why() {
             how: "it ended with exit code 1".to_owned(),
             last: vec![line.to_owned()],
             log: None,
+            is_alone: false,
             one_id,
         }),
     };
@@ -591,6 +592,7 @@ fn where_all_that_a_program_wrote_is_kept_can_be_typed() {
         how: "it ended with exit code 1".to_owned(),
         last: Vec::new(),
         log: Some(PathBuf::from(log)),
+        is_alone: false,
         one_id: None,
     };
     let hints = failed("/home/me/logs/1.log").hints();
@@ -600,4 +602,20 @@ fn where_all_that_a_program_wrote_is_kept_can_be_typed() {
     );
     let hints = failed("/home/my own/1.log").hints();
     assert!(hints[0].starts_with("less '/home/my own/1.log'  #"));
+}
+
+#[test]
+fn whoever_has_no_network_is_told_so_where_that_may_be_why() {
+    let failed = |line: &str, is_alone| StepError::Program {
+        how: "it ended with exit code 1".to_owned(),
+        last: vec![line.to_owned()],
+        log: None,
+        is_alone,
+        one_id: None,
+    };
+    let line = "curl: (6) Could not resolve host: example.org";
+    let hints = failed(line, true).hints();
+    assert!(hints[0].contains("mwctl build --network host"), "{hints:?}");
+    assert!(failed(line, false).hints().is_empty());
+    assert!(failed("no such file", true).hints().is_empty());
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::lines::{self, Line};
 use super::stages::{self, Name};
 use super::words::{self, refused};
-use crate::plan::{Action, Copy, Mount, Mounted, Origin, Owner, Problem, Run, Step};
+use crate::plan::{Action, Copy, Mount, Mounted, Network, Origin, Owner, Problem, Run, Step};
 
 /// What instructions say to later ones of their stage.
 #[derive(Clone, Debug)]
@@ -187,11 +187,13 @@ impl Reader<'_> {
             return Err(self.problem("`RUN` takes a command"));
         }
         self.heredoc(rest)?;
-        let mut mounts = Vec::new();
+        let (mut mounts, mut network) = (Vec::new(), None);
         for (flag, value) in flags {
             match (flag.as_str(), value.as_str()) {
                 ("mount", _) => mounts.push(self.mount(&value)?),
-                ("network", "default") => {}
+                ("network", "default") => network = None,
+                ("network", "host") => network = Some(Network::Host),
+                ("network", "none") => network = Some(Network::None),
                 (flag, value) => {
                     let message = format!("`RUN --{flag}={value}` isn't built here");
                     return Err(refused(self.line, message));
@@ -203,6 +205,7 @@ impl Reader<'_> {
             expand: false,
             script: None,
             mounts,
+            network,
         })
     }
 

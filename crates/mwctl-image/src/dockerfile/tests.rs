@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::plan::{Action, Mounted, Origin};
+use crate::plan::{Action, Mounted, Network, Origin};
 
 fn plan_of(text: &str) -> Plan {
     plan(text, None, &BTreeMap::new()).unwrap_or_else(|it| panic!("{it:?}"))
@@ -326,6 +326,46 @@ fn what_is_declared_anywhere_in_the_file_is_known() {
     let plan = plan_of("ARG A\nFROM a AS b\nARG B C=1\nFROM c\nARG D");
     let names: Vec<&str> = plan.arguments().into_iter().collect();
     assert_eq!(names, ["A", "B", "C", "D"]);
+}
+
+#[test]
+fn a_step_may_do_without_a_network() {
+    let network = |text: &str| {
+        let Action::Run(run) = plan_of(&format!("FROM base\n{text}")).stages[0].steps[0]
+            .action
+            .clone()
+        else {
+            panic!("{text}");
+        };
+        run.network
+    };
+    assert_eq!(network("RUN make"), None);
+    assert_eq!(network("RUN --network=default make"), None);
+    assert_eq!(network("RUN --network=host make"), Some(Network::Host));
+    assert_eq!(network("RUN --network=none make"), Some(Network::None));
+    let (line, message) = problem("FROM base\nRUN --network=relay make\n");
+    assert_eq!(
+        (line, message.as_str()),
+        (2, "`RUN --network=relay` isn't built here")
+    );
+}
+
+#[test]
+fn a_build_without_a_network_has_none_whatever_the_file_says() {
+    let text = "FROM base\nRUN a\nRUN --network=host b\nRUN --network=none c\n";
+    let networks = |network| {
+        let plan = plan_of(text).within(network);
+        let steps = plan.stages[0].steps.iter();
+        let networks = steps.map(|step| match &step.action {
+            Action::Run(run) => run.network,
+            _ => None,
+        });
+        networks.collect::<Vec<_>>()
+    };
+    let (host, none) = (Some(Network::Host), Some(Network::None));
+    assert_eq!(networks(None), [None, host, none]);
+    assert_eq!(networks(host), [None, host, none]);
+    assert_eq!(networks(none), [none, none, none]);
 }
 
 proptest::proptest! {

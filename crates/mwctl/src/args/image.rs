@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use mwctl_core::model::Engine;
+use mwctl_core::model::{BuildNetwork, Engine};
 
 /// `mwctl build`.
 #[derive(Args, Debug)]
@@ -27,6 +27,11 @@ pub struct Build {
     /// Who builds it, instead of what `mwctl.yaml` says; all but `mwctl` are programs that must be installed.
     #[arg(long, value_enum, value_name = "NAME")]
     pub engine: Option<Builder>,
+
+    /// The network of the programs that the file runs, instead of what `mwctl.yaml` says; the machine's where nobody says
+    /// anything, or the engine's own.
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub network: Option<BuildersNetwork>,
 
     /// A policy of Blubber that the file must keep.
     #[arg(long, value_name = "FILE")]
@@ -117,6 +122,24 @@ impl Builder {
             Self::Docker => Some(Engine::Docker),
             Self::Podman => Some(Engine::Podman),
             Self::Buildah => Some(Engine::Buildah),
+        }
+    }
+}
+
+/// The network of the programs that a build runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum BuildersNetwork {
+    /// The machine's.
+    Host,
+    /// None but the loopback, whatever the file says.
+    None,
+}
+
+impl From<BuildersNetwork> for BuildNetwork {
+    fn from(network: BuildersNetwork) -> Self {
+        match network {
+            BuildersNetwork::Host => Self::Host,
+            BuildersNetwork::None => Self::None,
         }
     }
 }

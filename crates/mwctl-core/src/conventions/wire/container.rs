@@ -53,6 +53,9 @@ pub(crate) struct Build {
     /// Who builds the file. All but `mwctl` are programs that must be installed: `buildkit` (`buildctl`, which honours
     /// a `# syntax=` line), `docker`, `podman`, `buildah`. Default: `mwctl`.
     pub(crate) engine: Option<Engine>,
+    /// The network of the programs that the file runs: `host`, the machine's, or `none`, whatever the file says. Default:
+    /// `host`; an engine's own where there is an `engine`.
+    pub(crate) network: Option<BuildNetwork>,
     /// The base image.
     pub(crate) base: Option<String>,
     /// The absolute directory in the image that the files go to. Default: `/srv/app`.
@@ -79,6 +82,15 @@ pub(crate) enum Engine {
     Docker,
     Podman,
     Buildah,
+}
+
+/// The network of the programs that a build runs.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(crate) enum BuildNetwork {
+    Host,
+    None,
 }
 
 /// A port that a container listens on.

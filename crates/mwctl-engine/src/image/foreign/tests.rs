@@ -88,6 +88,7 @@ impl Bench {
             variant: None,
             arguments: BTreeMap::new(),
             engine: Some(engine),
+            network: None,
         };
         let (machine, builder, source) = (self.machine(), self.builder(), self.path("source"));
         let planned = machine.plan_foreign(&builder, "s", &source, &file, engine);

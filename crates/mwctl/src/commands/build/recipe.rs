@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use mwctl_core::conventions::FILE;
-use mwctl_core::model::{BuildFile, Engine, Image, Service};
+use mwctl_core::model::{BuildFile, BuildNetwork, Engine, Image, Service};
 use mwctl_core::problem::{Location, Problem};
+use mwctl_engine::image::file::network;
 use mwctl_engine::images::blubber::{Blubber, Policy};
 use mwctl_engine::images::build::Context;
 use mwctl_engine::images::plan::{self, Plan};
@@ -28,6 +29,8 @@ pub(super) struct Recipe {
     pub arguments: BTreeMap<String, String>,
     /// Who builds it; `None` for mwctl itself.
     pub engine: Option<Engine>,
+    /// The network of the programs that it runs.
+    pub network: Option<BuildNetwork>,
     /// The file, as people name it.
     pub file: PathBuf,
     /// What it says.
@@ -87,8 +90,8 @@ impl Recipe {
         let text = std::fs::read_to_string(&file).map_err(|error| {
             CommandError::usage(format!("cannot read `{}`: {error}", file.display()))
         })?;
-        let (variant, mut values, engine) = said.map_or_else(Default::default, |said| {
-            (said.variant, said.arguments, said.engine)
+        let (variant, mut values, engine, network) = said.map_or_else(Default::default, |said| {
+            (said.variant, said.arguments, said.engine, said.network)
         });
         values.extend(given);
         Ok(Self {
@@ -96,6 +99,7 @@ impl Recipe {
             context: canonical,
             arguments: values,
             engine: arguments.engine.map_or(engine, Builder::engine),
+            network: arguments.network.map(BuildNetwork::from).or(network),
             file: file.strip_prefix(".").unwrap_or(&file).to_path_buf(),
             text,
             variant: arguments.variant.clone().or(variant),
@@ -117,7 +121,7 @@ impl Recipe {
         let recipe = recipe::read(&self.file, &self.text, variant, &self.arguments);
         let recipe = recipe.map_err(|problems| self.problems(problems))?;
         let variant = recipe.variant.unwrap_or_else(|| UNNAMED.to_owned());
-        Ok((recipe.plan, variant))
+        Ok((recipe.plan.within(self.network.map(network)), variant))
     }
 
     /// Refuses a file that breaks a policy.
