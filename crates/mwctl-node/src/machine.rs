@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use rustix::fs::statvfs;
+use rustix::process::geteuid;
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub(crate) struct Machine {
     pub(crate) memory: u64,
     /// Of the disk that pods write to, in bytes.
     pub(crate) disk: u64,
+    /// The lowest port of this machine that this process may listen on.
+    pub(crate) first_port: u16,
     pub(crate) kernel: String,
     pub(crate) system: String,
     /// Which machine it is, among all.
@@ -30,6 +33,10 @@ impl Machine {
             processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u64),
             memory: meminfo(&read("/proc/meminfo"), "MemTotal").unwrap_or_default(),
             disk: disk(folder),
+            first_port: first_port(
+                geteuid().is_root(),
+                &trimmed("/proc/sys/net/ipv4/ip_unprivileged_port_start"),
+            ),
             kernel: trimmed("/proc/sys/kernel/osrelease"),
             system: pretty_name(&read("/etc/os-release")),
             id: trimmed("/etc/machine-id"),
@@ -56,6 +63,15 @@ pub(crate) fn meminfo(text: &str, name: &str) -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
+/// Everything for root; for others what the kernel's setting says, which is 1024 where it can't be read.
+fn first_port(is_root: bool, setting: &str) -> u16 {
+    if is_root {
+        0
+    } else {
+        setting.parse().unwrap_or(1024)
+    }
+}
+
 /// How much the disk of a folder holds, or of the nearest one above it that is there; 0 where that can't be told.
 fn disk(folder: &Path) -> u64 {
     let mut found = folder.ancestors().filter_map(|it| statvfs(it).ok());
@@ -72,6 +88,13 @@ fn pretty_name(os_release: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn root_has_every_port() {
+        assert_eq!(first_port(true, "1024"), 0);
+        assert_eq!(first_port(false, "80"), 80);
+        assert_eq!(first_port(false, ""), 1024);
+    }
 
     #[test]
     fn the_kernels_and_the_systems_files_are_read() {

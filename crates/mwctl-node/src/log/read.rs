@@ -1,14 +1,17 @@
 //! Reading a log: the part that is wanted, and what is written later.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use k8s_openapi::jiff::Timestamp;
+use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio::sync::watch;
 
+use super::aside;
 use super::line::{self, Stream};
 
 /// Which part of a log is wanted.
@@ -40,6 +43,7 @@ pub fn read(
     let reader = Reader {
         path: path.to_owned(),
         written: written.filter(|_| query.follow),
+        reading: None,
         position: 0,
         rest: Vec::new(),
         first: true,
@@ -68,6 +72,8 @@ struct Reader {
     path: PathBuf,
     query: Query,
     written: Option<watch::Receiver<u64>>,
+    /// The file that was read last, by its number on the disk, and how far.
+    reading: Option<u64>,
     position: u64,
     /// The beginning of a line whose end isn't written yet.
     rest: Vec<u8>,
@@ -106,14 +112,8 @@ impl Reader {
     }
 
     async fn rendered(&mut self) -> io::Result<Vec<u8>> {
-        let mut file = match tokio::fs::File::open(&self.path).await {
-            // It is made with the first start.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            opened => opened?,
-        };
-        file.seek(io::SeekFrom::Start(self.position)).await?;
         let mut new = std::mem::take(&mut self.rest);
-        self.position += file.read_to_end(&mut new).await? as u64;
+        self.read(&mut new).await?;
         let end = new
             .iter()
             .rposition(|byte| *byte == b'\n')
@@ -142,6 +142,32 @@ impl Reader {
             self.at_line_start = line.whole;
         }
         Ok(out)
+    }
+
+    /// Reads what is new. What was put aside since comes first; who begins gets the file before the present one, too. Who is slower than
+    /// whole files are filled misses some, as with a kubelet.
+    async fn read(&mut self, new: &mut Vec<u8>) -> io::Result<()> {
+        let Some((mut file, number)) = open(&self.path).await? else {
+            return Ok(());
+        };
+        if self.reading != Some(number) {
+            // After the present one: what is put aside in between is that itself.
+            if let Some((mut earlier, its)) = open(&aside(&self.path, 1)).await?
+                && its != number
+            {
+                let position = match self.reading {
+                    Some(known) if known == its => self.position,
+                    _ => 0,
+                };
+                earlier.seek(io::SeekFrom::Start(position)).await?;
+                earlier.read_to_end(new).await?;
+            }
+            self.reading = Some(number);
+            self.position = 0;
+        }
+        file.seek(io::SeekFrom::Start(self.position)).await?;
+        self.position += file.read_to_end(new).await? as u64;
+        Ok(())
     }
 
     fn wants(&self, line: &line::Line<'_>) -> bool {
@@ -177,10 +203,60 @@ impl Reader {
     }
 }
 
+/// A file and its number on the disk; `None` where it isn't there: the first one is made with the first start.
+async fn open(path: &Path) -> io::Result<Option<(File, u64)>> {
+    match File::open(path).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => {
+            let file = opened?;
+            let number = file.metadata().await?.ino();
+            Ok(Some((file, number)))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::log::Log;
+
+    #[tokio::test]
+    async fn a_log_that_is_put_aside_is_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        // Two lines fill a file.
+        let log = Log::of_size(folder.path(), 0, 70).unwrap();
+        let write = |text: &str| {
+            let now = Timestamp::from_second(1).unwrap();
+            log.write(Stream::Out, text.as_bytes(), now).unwrap();
+        };
+        let query = Query {
+            follow: true,
+            ..Query::default()
+        };
+        let mut followed = read(log.path(), query, Some(log.follow()));
+        write("1\n");
+        assert_eq!(followed.next().await.unwrap().unwrap(), "1\n");
+        // The file is put aside with the one, and the other begins the next.
+        write("2\n");
+        write("3\n");
+        assert_eq!(followed.next().await.unwrap().unwrap(), "2\n3\n");
+        // Who begins now has the file before, too.
+        assert_eq!(all(&log, Query::default()).await, "1\n2\n3\n");
+        for number in 4..40 {
+            write(&format!("{number}\n"));
+        }
+        let files = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(files, 5);
+        let last = Query {
+            tail: Some(1),
+            ..Query::default()
+        };
+        assert_eq!(all(&log, last).await, "39\n");
+        // With the next but one start all of it goes.
+        drop(Log::create(folder.path(), 2).unwrap());
+        let files = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(files, 1);
+    }
 
     fn log(folder: &Path) -> Log {
         let log = Log::create(folder, 0).unwrap();

@@ -15,6 +15,8 @@ use crate::machine::{Machine, architecture};
 
 /// How many pods a node takes.
 const PODS: &str = "250";
+/// The lowest port that services have for their users: HTTP's.
+const LOWEST: u16 = 80;
 /// The Kubernetes whose kubelet this node does as.
 const VERSION: &str = "v1.34.0+mwctl";
 
@@ -63,7 +65,7 @@ pub(super) fn node(
             ]),
             capacity: Some(resources.clone()),
             allocatable: Some(resources),
-            conditions: Some(conditions(lacks, now)),
+            conditions: Some(conditions(lacks, machine.first_port, now)),
             node_info: Some(NodeSystemInfo {
                 machine_id: machine.id.clone(),
                 system_uuid: machine.id.clone(),
@@ -83,7 +85,7 @@ pub(super) fn node(
 }
 
 /// What Kubernetes asks for, and what this machine doesn't let its user have: each with its cure.
-fn conditions(lacks: &[Lack], now: Timestamp) -> Vec<NodeCondition> {
+fn conditions(lacks: &[Lack], first_port: u16, now: Timestamp) -> Vec<NodeCondition> {
     let condition = |kind: &str, holds: bool, reason: &str, message: String| NodeCondition {
         type_: kind.to_owned(),
         status: if holds { "True" } else { "False" }.to_owned(),
@@ -132,6 +134,13 @@ fn conditions(lacks: &[Lack], now: Timestamp) -> Vec<NodeCondition> {
             format!("{lack}; to change that: {}", lack.cure()),
         )
     }));
+    if first_port > LOWEST {
+        let message = format!(
+            "ports of services below {first_port} are reached from this machine at the port and 8000; to change that: sudo sysctl -w \
+             net.ipv4.ip_unprivileged_port_start={LOWEST}"
+        );
+        all.push(condition("LowPortsLacking", true, "NotPermitted", message));
+    }
     all
 }
 
@@ -145,6 +154,7 @@ mod tests {
             processors: 2,
             memory: 1 << 30,
             disk: 1 << 40,
+            first_port: 1024,
             ..Machine::default()
         };
         let node = node(
@@ -168,15 +178,11 @@ mod tests {
             .filter(|it| it.status == "True")
             .map(|it| &*it.type_)
             .collect();
-        assert_eq!(holding, ["Ready", "MemoryLimitsLacking"]);
-        assert!(
-            conditions
-                .last()
-                .unwrap()
-                .message
-                .as_ref()
-                .unwrap()
-                .contains("run as root")
-        );
+        let lacking = ["Ready", "MemoryLimitsLacking", "LowPortsLacking"];
+        assert_eq!(holding, lacking);
+        let cures = ["run as root", "ip_unprivileged_port_start=80"];
+        for (condition, cure) in conditions.iter().rev().take(2).rev().zip(cures) {
+            assert!(condition.message.as_ref().unwrap().contains(cure));
+        }
     }
 }
