@@ -4,6 +4,9 @@
 //! that lead to them: what these are, the layers below it say, and they may be others in another image. Where
 //! they aren't what was supposed, the layer is unpacked once more for the layers that it stands upon.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::images::Documents;
@@ -42,10 +45,14 @@ impl Store {
         let mut laid: Vec<PathBuf> = Vec::new();
         for (index, folder) in plain.into_iter().enumerate() {
             let (blob, diff_id) = blobs[index];
-            let implied = self.implied(&Name::of_content(diff_id));
+            // Nothing is below the first one, and what has no archive stays as it is.
+            if index == 0 || !self.has_blob(&blob.digest) {
+                laid.push(folder);
+                continue;
+            }
+            let implied = self.implied(&Name::of_content(diff_id))?;
             let below = View::new(laid.iter().rev().cloned().collect());
-            // Without its archive it stays as it is.
-            if !differs(&below, &implied, self.owners) || !self.has_blob(&blob.digest) {
+            if !differs(&below, &implied, self.owners) {
                 laid.push(folder);
                 continue;
             }
@@ -65,6 +72,31 @@ impl Store {
         let mut folders = names.map(|name| self.layer_folder(&name));
         folders.find(|folder| folder.is_dir())
     }
+}
+
+/// The folders of an unpacked layer that look as those do of which its archive says nothing. If it speaks of them
+/// after all, unpacking it once more does no harm.
+pub(super) fn perhaps_implied(layer: &Path) -> Vec<String> {
+    let mut implied = BTreeSet::new();
+    let mut open = vec![layer.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        // What can't be read was said to be so.
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let Some(data) = entry.metadata().ok().filter(fs::Metadata::is_dir) else {
+                continue;
+            };
+            let path = entry.path();
+            if data.mode() & 0o7777 == 0o755
+                && data.mtime() == 0
+                && let Ok(inner) = path.strip_prefix(layer)
+            {
+                implied.insert(inner.to_path_buf());
+            }
+            open.push(path);
+        }
+    }
+    let implied = implied.iter().map(|path| path.to_string_lossy());
+    implied.map(std::borrow::Cow::into_owned).collect()
 }
 
 /// Whether folders that were supposed to be new and root's are there and something else.
@@ -87,7 +119,6 @@ fn differs(below: &View, implied: &[String], owners: Owners) -> bool {
 
 /// Whether a folder is as one that nobody said anything of.
 fn is_usual(folder: &Path, owners: Owners) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
     folder.symlink_metadata().is_ok_and(|data| {
         let has_owner = owners == Owners::Single || (data.uid(), data.gid()) == (0, 0);
         data.mode() & 0o7777 == 0o755 && has_owner

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::lock::Lock;
-use super::{Store, StoreError};
+use super::{Store, StoreError, chain};
 use crate::digest::{Digest, Hashing};
 use crate::layer::unpack_upon;
 use crate::oci::{Descriptor, Packing};
@@ -50,9 +50,10 @@ struct Known {
     boot: String,
     /// Whether the disk has all of it.
     settled: bool,
-    /// Folders that its archive says nothing of, those above before those in them; see [`super::chain`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    implied: Vec<String>,
+    /// Folders that its archive says nothing of, those above before those in them; see [`super::chain`]. `None` where
+    /// that wasn't written down yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    implied: Option<Vec<String>>,
 }
 
 /// The time between two starts of the machine. What was written in an earlier one, and isn't
@@ -106,11 +107,22 @@ impl Store {
         }
     }
 
-    /// The folders that a layer's archive says nothing of.
-    pub(super) fn implied(&self, name: &Name) -> Vec<String> {
-        self.known(name)
-            .map(|known| known.implied)
-            .unwrap_or_default()
+    /// The folders that a layer's archive says nothing of. Of a layer for which that wasn't written down, those that may
+    /// be such.
+    pub(super) fn implied(&self, name: &Name) -> Result<Vec<String>, StoreError> {
+        let Some(known) = self.known(name) else {
+            return Ok(Vec::new());
+        };
+        if let Some(implied) = known.implied {
+            return Ok(implied);
+        }
+        let implied = chain::perhaps_implied(&self.layer_folder(name));
+        let known = Known {
+            implied: Some(implied.clone()),
+            ..known
+        };
+        self.note(name, &known)?;
+        Ok(implied)
     }
 
     /// Makes a layer in an empty folder, unless it is there; one process at a time. `fill` says which of its folders
@@ -141,7 +153,7 @@ impl Store {
             source: source.to_owned(),
             boot: boot(),
             settled: false,
-            implied: implied.map(std::borrow::Cow::into_owned).collect(),
+            implied: Some(implied.map(std::borrow::Cow::into_owned).collect()),
         };
         self.note(name, &known)?;
         let folder = self.layer_folder(name);

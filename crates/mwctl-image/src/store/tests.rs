@@ -616,6 +616,14 @@ fn a_layer_without_its_folders_takes_those_of_the_image_that_it_is_in() {
     fs::write(&note, known.to_string()).unwrap();
     fs::remove_dir_all(torn.join("usr")).unwrap();
     assert!(view("merged:1").read("/usr/bin/foo").is_some());
+    // A store of before has neither the second form nor a note of what was supposed.
+    let plain = of_split[1].folder.clone().unwrap().with_extension("json");
+    let mut known: serde_json::Value = serde_json::from_slice(&fs::read(&plain).unwrap()).unwrap();
+    assert_eq!(known["implied"], json!(["bin", "tmp"]));
+    known.as_object_mut().unwrap().remove("implied");
+    fs::write(&plain, known.to_string()).unwrap();
+    fs::remove_file(&note).unwrap();
+    assert!(view("merged:1").read("/usr/bin/foo").is_some());
     for image in ["split:1", "merged:1"] {
         bench.store.remove(&super::tests::name(image)).unwrap();
     }
