@@ -211,8 +211,6 @@ impl Target<'_> {
     }
 
     fn take(&self, shared: &Shared<'_>, meant: Meant, load: &mut Load) -> Result<(), StepError> {
-        let name = Path::new(meant.named.file_name().unwrap_or_default());
-        let excluded = meant.by_pattern && self.exclude.excludes(name);
         match meant.what {
             What::Local(path) => {
                 let full = shared.local.root().join(&path);
@@ -220,25 +218,21 @@ impl Target<'_> {
                 if data.is_dir() {
                     return self.folder(shared, &path, load);
                 }
-                if !excluded {
-                    load.going.push(Going {
-                        to: self.of_file(&meant.named),
-                        from: full,
-                        data,
-                        local: Some(path),
-                    });
-                }
+                load.going.push(Going {
+                    to: self.of_file(&meant.named),
+                    from: full,
+                    data,
+                    local: Some(path),
+                });
             }
             What::Layers(Found::File(file)) => {
                 let data = fs::symlink_metadata(&file).map_err(StepError::io(&file))?;
-                if !excluded {
-                    load.going.push(Going {
-                        to: self.of_file(&meant.named),
-                        from: file,
-                        data,
-                        local: None,
-                    });
-                }
+                load.going.push(Going {
+                    to: self.of_file(&meant.named),
+                    from: file,
+                    data,
+                    local: None,
+                });
             }
             What::Layers(Found::Folder(folders)) => {
                 load.folder = true;

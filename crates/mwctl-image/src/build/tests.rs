@@ -308,6 +308,11 @@ fn a_pattern_means_folders_too_and_of_them_what_they_contain() {
             "line 5: `/x/none*` matches nothing"
         ]
     );
+    // A link that is matched is followed, and has to lead somewhere.
+    std::os::unix::fs::symlink("/nowhere", context.join("x/e/lost")).unwrap();
+    let error = bench.make("FROM scratch\nCOPY x/e/* /y/").unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(cause, "`x/e/lost` isn't in the folder that is built");
     for copy in ["/none/*", "/x/[", "/x/none"] {
         let text = "FROM base AS a\nCOPY x /x\nFROM scratch\nCOPY --from=a";
         assert!(bench.make(&format!("{text} {copy} /y/")).is_err(), "{copy}");

@@ -18,8 +18,6 @@ use crate::view::{Found, View, entries};
 pub(super) struct Meant {
     /// The path by which it was found, whose last part is its name.
     pub named: PathBuf,
-    /// Whether a pattern found it.
-    pub by_pattern: bool,
     pub what: What,
 }
 
@@ -49,11 +47,7 @@ pub(super) fn local(local: &Local<'_>, source: &str) -> Result<Vec<Meant>, StepE
     let missing = || context.missing();
     let Some((above, pattern)) = split(&path, missing)? else {
         let what = What::Local(context.real(&path)?);
-        return Ok(vec![Meant {
-            named: path,
-            by_pattern: false,
-            what,
-        }]);
+        return Ok(vec![Meant { named: path, what }]);
     };
     let folder = context.real(&above)?;
     let mut found = Vec::new();
@@ -65,13 +59,13 @@ pub(super) fn local(local: &Local<'_>, source: &str) -> Result<Vec<Meant>, StepE
             continue;
         }
         let real = if data.is_symlink() {
-            context.real(&path)?
+            let source = &*path.to_string_lossy();
+            Context { local, source }.real(&path)?
         } else {
             path.clone()
         };
         meant.push(Meant {
             named: above.join(inner),
-            by_pattern: true,
             what: What::Local(real),
         });
     }
@@ -93,7 +87,6 @@ pub(super) fn layers(view: &View, place: &str, path: &str) -> Result<Vec<Meant>,
         return Ok(vec![Meant {
             what: followed(path)?,
             named: path.to_path_buf(),
-            by_pattern: false,
         }]);
     };
     let Found::Folder(folders) = view.find(&above).1 else {
@@ -108,11 +101,7 @@ pub(super) fn layers(view: &View, place: &str, path: &str) -> Result<Vec<Meant>,
             Found::File(file) if file.is_symlink() => followed(&named)?,
             found => What::Layers(found),
         };
-        Ok(Meant {
-            named,
-            by_pattern: true,
-            what,
-        })
+        Ok(Meant { named, what })
     });
     meant.collect()
 }
