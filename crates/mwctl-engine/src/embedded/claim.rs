@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use mwctl_container::tree;
@@ -223,21 +223,44 @@ impl Clusters {
         for name in self.names()? {
             let left = self.folder.join(&name);
             let unfinished = name.starts_with(UNFINISHED) && is_young(&left);
-            if !unfinished && !is_locked(&left) {
-                match tree::remove(&left) {
-                    // Files of users of a pod, which only whoever has their ids may remove: who serves the next cluster.
-                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                        tracing::debug!("{} stays: {error}", left.display());
-                    }
-                    // Somebody else sweeps as well.
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(folder(&left)(error));
-                    }
-                    _ => self.forget_silence(&name),
+            if unfinished {
+                continue;
+            }
+            match self.take_away(&name) {
+                Ok(false) => {}
+                // Files of users of a pod, which only whoever has their ids may remove: who serves the next cluster.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    tracing::debug!("{} stays: {error}", left.display());
                 }
+                // Somebody else sweeps as well.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(folder(&left)(error));
+                }
+                _ => self.forget_silence(&name),
             }
         }
         Ok(())
+    }
+
+    /// Removes the folder of a cluster that nobody serves; false where somebody does.
+    ///
+    /// Whoever serves the next one may put its folder into this place as soon as it is free or empty. So the place is freed at once, while
+    /// the lock of the old one is held, and what was there is removed elsewhere.
+    fn take_away(&self, name: &str) -> io::Result<bool> {
+        let left = self.folder.join(name);
+        let lock = match File::open(left.join("lock")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return take_rest_away(&left),
+            opened => opened?,
+        };
+        let number = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        if lock.try_lock().is_err() {
+            return Ok(false);
+        }
+        if number(lock.metadata()?) != number(fs::metadata(left.join("lock"))?) {
+            // Another one has its place by now.
+            return Ok(false);
+        }
+        remove_aside(&left).map(|()| true)
     }
 
     /// Removes the log of a process that was killed, unless it said something: that may tell why it is gone.
@@ -284,9 +307,34 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         // What can't be removed is swept by the next one: the lock is free in a moment.
-        if let Err(error) = tree::remove(&self.folder) {
+        if let Err(error) = remove_aside(&self.folder) {
             tracing::debug!("{} stays: {error}", self.folder.display());
         }
+    }
+}
+
+/// Frees the place of a folder at once, and removes it elsewhere: as soon as it is empty, another one may be put there, of which
+/// nothing may be removed.
+fn remove_aside(folder: &Path) -> io::Result<()> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let aside = format!("{UNFINISHED}{}-swept-{name}", std::process::id());
+    let aside = folder.with_file_name(aside);
+    fs::rename(folder, &aside)?;
+    tree::remove(&aside)
+}
+
+/// Removes what is left of a folder without a lock; false where it has become another one meanwhile.
+fn take_rest_away(left: &Path) -> io::Result<bool> {
+    let removed = match fs::remove_dir(left) {
+        // As long as anything is in it, nobody puts another one into its place.
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && !is_locked(left) => {
+            tree::remove(left)
+        }
+        removed => removed,
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+        removed => removed.map(|()| true),
     }
 }
 
