@@ -186,7 +186,9 @@ proptest! {
             Ok(plan) => {
                 assert_ordered(&plan);
                 let last = &plan.stages.last().unwrap().name;
-                prop_assert!(target.is_none_or(|target| last.eq_ignore_ascii_case(target)));
+                // A number is the place of a stage, whose name may be another.
+                let name = target.filter(|target| target.parse::<usize>().is_err());
+                prop_assert!(name.is_none_or(|name| last.eq_ignore_ascii_case(name)));
             }
             Err(problems) => assert_in(&text, &problems),
         }
