@@ -15,6 +15,7 @@ mod mounts;
 mod order;
 mod place;
 mod privileges;
+mod processes;
 mod root;
 mod run;
 mod scratch;

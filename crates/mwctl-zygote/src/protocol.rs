@@ -225,7 +225,7 @@ impl fmt::Display for Failure {
             (Step::User, None) if !self.subject.is_empty() => {
                 return write!(formatter, ": the image has no account `{}`", self.subject);
             }
-            (Step::Root, None) if !self.subject.is_empty() => {
+            (Step::Root | Step::Process, None) if !self.subject.is_empty() => {
                 return write!(formatter, ": {}", self.subject);
             }
             _ => {}

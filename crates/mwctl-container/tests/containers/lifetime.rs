@@ -1,5 +1,7 @@
 //! Beginnings and ends.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mwctl_container::{Container, End, Process, Step, host};
@@ -259,6 +261,80 @@ fn nothing_outlives_an_owner_that_was_killed() {
     }
     mwctl_container::limits::sweep();
     assert_eq!(mwctl_container::limits::sweep(), 0);
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test that runs itself, so that its children are of one runtime"
+)]
+fn an_order_whose_helper_is_killed_fails_and_leaves_nothing() {
+    let name = "lifetime::an_order_whose_helper_is_killed_fails_and_leaves_nothing";
+    if std::env::var_os(HOLDS).is_none() {
+        let status = std::process::Command::new("/proc/self/exe")
+            .args([name, "--exact", "--nocapture"])
+            .env(HOLDS, "1")
+            .status()
+            .unwrap();
+        assert!(status.success(), "{status}");
+        return;
+    }
+    as_everybody(name, async |stage| {
+        let launcher = children(std::process::id()).concat();
+        let zygote: u32 = children(launcher.parse().unwrap())
+            .concat()
+            .parse()
+            .unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let killer = std::thread::spawn({
+            let over = over.clone();
+            move || kill_children(zygote, &over)
+        });
+        // Those that failed are the ones in question, at whichever point.
+        let mut failed = 0;
+        while failed < 50 {
+            let (read, write) = crate::stage::pipe();
+            let mut container = stage.shell("exec sleep 1000");
+            container.streams.stdout = Some(write);
+            match stage.runtime.run(container).await {
+                Ok(running) => {
+                    // It may have been killed.
+                    drop(running.signal(libc::SIGKILL).await);
+                    assert_eq!(running.ended().await, End::Signal(libc::SIGKILL));
+                }
+                Err(error) => {
+                    failed += 1;
+                    let told = error.failure().map(|failure| failure.step);
+                    assert_eq!(told, Some(Step::Process), "{error}");
+                }
+            }
+            assert_eq!(crate::stage::all(read).await, "");
+        }
+        over.store(true, Ordering::Relaxed);
+        killer.join().unwrap();
+        assert_eq!(stage.run("echo up").await, exited("up\n", 0));
+        while !children(zygote).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+/// Kills some of a process's children, again and again, at no foreseeable moments.
+fn kill_children(process: u32, over: &AtomicBool) {
+    let mut random = u64::from(process);
+    while !over.load(Ordering::Relaxed) {
+        for child in children(process) {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            if random >> 60 != 0 {
+                continue;
+            }
+            let child = rustix::process::Pid::from_raw(child.parse().unwrap()).unwrap();
+            // It may be gone.
+            rustix::process::kill_process(child, rustix::process::Signal::KILL).ok();
+        }
+    }
 }
 
 /// The children of a process, whichever of its threads made them.

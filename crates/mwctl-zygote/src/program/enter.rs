@@ -8,8 +8,7 @@ use rustix::thread::ThreadNameSpaceType;
 
 use super::child::{Line, spawn};
 use super::error::{At, Outcome};
-use super::order::Answer;
-use super::seccomp::Filters;
+use super::order::{Answer, Helper};
 use super::start::{enter_namespaces, obey_limits, unreachable_end};
 use super::{privileges, run, streams};
 
@@ -19,7 +18,7 @@ pub(crate) fn enter(
     streams: &Streams,
     limits: &[Passed],
     files: &[OwnedFd],
-    filters: &Filters,
+    helper: &Helper<'_>,
 ) -> Answer {
     let kinds = ThreadNameSpaceType::MOUNT
         | ThreadNameSpaceType::PROCESS_ID
@@ -40,8 +39,11 @@ pub(crate) fn enter(
         obey_limits(limits, files)?;
         rustix::process::setsid().at(Step::Process, "session")?;
         streams::connect(streams, files, line, streams::Console::None)?;
-        privileges::limit(process, filters)?;
+        line.known()?;
+        privileges::limit(process, helper.filters)?;
         run::run(process)
     };
-    spawn(0, |line| inside(line).err().unwrap_or_else(unreachable_end))
+    spawn(0, helper, |line| {
+        inside(line).err().unwrap_or_else(unreachable_end)
+    })
 }

@@ -2,8 +2,12 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use mwctl_zygote::protocol::{Container, Failure, Passed, Process, Step, Streams, Task};
+use mwctl_zygote::protocol::{
+    Container, Failure, Message, Passed, Process, Step, Streams, Task,
+};
+use mwctl_zygote::socket;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use serde::{Deserialize, Serialize};
 
 use super::error::{At, Outcome, failure};
 use super::seccomp::Filters;
@@ -27,18 +31,41 @@ pub(crate) enum Work {
 /// What was begun, how it went, and what goes back.
 pub(crate) type Answer = (Option<i32>, Result<(), Failure>, Vec<OwnedFd>);
 
-pub(crate) fn carry_out(work: Work, files: &[OwnedFd], filters: &Filters) -> Answer {
+/// What a helper tells the zygote.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Told {
+    /// It has made this child of the zygote for its order.
+    Begun { order: u64, pid: i32 },
+    /// For the owner.
+    Answer(Message),
+}
+
+/// A process that carries out one order.
+pub(crate) struct Helper<'a> {
+    pub(crate) order: u64,
+    pub(crate) filters: &'a Filters,
+    pub(crate) answers: BorrowedFd<'a>,
+}
+
+impl Helper<'_> {
+    pub(crate) fn tell(&self, told: &Told, files: &[BorrowedFd<'_>]) {
+        // It can fail only where the zygote is gone, which this process doesn't outlive.
+        drop(socket::send(self.answers, told, files));
+    }
+}
+
+pub(crate) fn carry_out(work: Work, files: &[OwnedFd], helper: &Helper<'_>) -> Answer {
     match work {
         Work::Start {
             container,
             processes,
-        } => start::start(&container, processes, files, filters),
+        } => start::start(&container, processes, files, helper),
         Work::Enter {
             pid,
             process,
             streams,
             limits,
-        } => enter::enter(pid, &process, &streams, &limits, files, filters),
+        } => enter::enter(pid, &process, &streams, &limits, files, helper),
         Work::Other(task) => match other(task, files) {
             Ok(back) => (None, Ok(()), back),
             Err(failure) => (None, Err(failure), Vec::new()),

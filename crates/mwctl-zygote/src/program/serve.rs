@@ -4,17 +4,17 @@
 //! here: so what is known here of living processes is always true. All answers pass through here, so the end of a process
 //! is told after its beginning.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use mwctl_zygote::protocol::{Container, End, Launch, Message, Order, Source, Step, Task};
 use mwctl_zygote::socket;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::mount::{MoveMountFlags, move_mount};
 
 use super::error::{At, Outcome, failure};
-use super::order::{self, Work};
+use super::order::{self, Helper, Told, Work};
+use super::processes::{Consequence, Processes};
 use super::seccomp::Filters;
 use super::{launch, mounts, scratch, system, volume};
 
@@ -23,11 +23,7 @@ struct Zygote {
     /// Where helpers put their answers.
     answers: (OwnedFd, OwnedFd),
     filters: Filters,
-    helpers: BTreeSet<i32>,
-    /// What orders started and still lives, by order.
-    living: BTreeMap<u64, i32>,
-    /// What ended before its helper said that it began.
-    early: BTreeMap<i32, End>,
+    processes: Processes,
 }
 
 /// Serves until the owner is gone. Never comes back.
@@ -47,9 +43,7 @@ fn prepare(socket: &OwnedFd, launch: &Launch) -> Outcome<Zygote> {
         socket: socket.try_clone().at(Step::Process, "socket")?,
         answers: socket::pair().at(Step::Process, "socket")?,
         filters: Filters::new()?,
-        helpers: BTreeSet::new(),
-        living: BTreeMap::new(),
-        early: BTreeMap::new(),
+        processes: Processes::default(),
     })
 }
 
@@ -150,63 +144,90 @@ impl Zygote {
         })
     }
 
-    fn hand_out(&mut self, order: u64, work: Work, files: &[OwnedFd]) -> Outcome<()> {
-        if let Some(helper) = system::fork().at(Step::Process, "")? {
-            self.helpers.insert(helper);
+    fn hand_out(&mut self, number: u64, work: Work, files: &[OwnedFd]) -> Outcome<()> {
+        if let Some(pid) = system::fork().at(Step::Process, "")? {
+            self.processes.hand_out(number, pid);
             return Ok(());
         }
-        let (pid, result, back) = order::carry_out(work, files, &self.filters);
-        let message = Message::Done { order, result, pid };
+        let helper = Helper {
+            order: number,
+            filters: &self.filters,
+            answers: self.answers.1.as_fd(),
+        };
+        let (pid, result, back) = order::carry_out(work, files, &helper);
+        let done = Message::Done {
+            order: number,
+            result,
+            pid,
+        };
         let back: Vec<_> = back.iter().map(AsFd::as_fd).collect();
-        // It can fail only where the zygote is gone, which this process doesn't outlive.
-        drop(socket::send(&self.answers.1, &message, &back));
+        helper.tell(&Told::Answer(done), &back);
         system::exit(0)
     }
 
     fn pass_answer_on(&mut self) -> Outcome<()> {
         let received = socket::receive(&self.answers.0).at(Step::Process, "socket")?;
-        let Some((message, files)) = received else {
-            return Ok(());
-        };
-        self.tell(&message, &files)?;
-        if let Message::Done {
-            order,
-            result,
-            pid: Some(pid),
-        } = message
-        {
-            let ended = self.early.remove(&pid);
-            if result.is_ok() {
-                match ended {
-                    Some(end) => self.tell(&Message::Ended { order, end }, &[])?,
-                    None => drop(self.living.insert(order, pid)),
-                }
+        let message = match received {
+            None => return Ok(()),
+            Some((Told::Begun { order, pid }, _)) => {
+                self.processes.begun(order, pid);
+                return Ok(());
             }
+            Some((Told::Answer(message), files)) => {
+                self.tell(&message, &files)?;
+                message
+            }
+        };
+        if let Message::Done { order, result, pid } = message
+            && let Some(end) = self.processes.answered(order, pid.filter(|_| result.is_ok()))
+        {
+            self.tell(&Message::Ended { order, end }, &[])?;
         }
         Ok(())
     }
 
+    /// Takes all that helpers have said so far.
+    fn pass_answers_on(&mut self) -> Outcome<()> {
+        loop {
+            let mut answers = [PollFd::new(&self.answers.0, PollFlags::IN)];
+            match poll(&mut answers, Some(&Timespec::default())) {
+                Err(rustix::io::Errno::INTR) => {}
+                polled if polled.at(Step::Process, "poll")? == 0 => return Ok(()),
+                _ => self.pass_answer_on()?,
+            }
+        }
+    }
+
     fn reap(&mut self) -> Outcome<()> {
         while let Some((pid, status)) = system::reap() {
-            if self.helpers.remove(&pid) {
-                continue;
-            }
             let end = if libc::WIFEXITED(status) {
                 End::Code(libc::WEXITSTATUS(status) as u8)
             } else {
                 End::Signal(libc::WTERMSIG(status))
             };
-            let order = self
-                .living
-                .iter()
-                .find(|(_, living)| **living == pid)
-                .map(|(order, _)| *order);
-            match order {
-                Some(order) => {
-                    self.living.remove(&order);
+            // What it said before its end is taken before its end.
+            self.pass_answers_on()?;
+            match self.processes.ended(pid, end) {
+                Consequence::Nothing => {}
+                Consequence::Ended(order, end) => {
                     self.tell(&Message::Ended { order, end }, &[])?;
                 }
-                None => drop(self.early.insert(pid, end)),
+                Consequence::Failed(order, end) => {
+                    let why = match end {
+                        End::Code(code) => format!("what carried it out ended with {code}"),
+                        End::Signal(signal) => {
+                            format!("what carried it out was ended by signal {signal}")
+                        }
+                    };
+                    let done = Message::Done {
+                        order,
+                        result: Err(failure(Step::Process, why, None)),
+                        pid: None,
+                    };
+                    self.tell(&done, &[])?;
+                }
+                // It may have ended: then its end is still to be reaped.
+                Consequence::Kill(pid) => drop(system::kill(pid, libc::SIGKILL)),
             }
         }
         Ok(())
@@ -214,7 +235,7 @@ impl Zygote {
 
     fn pid_of(&self, order: u64) -> Outcome<i32> {
         let gone = || failure(Step::Order, "the container has ended", Some(libc::ESRCH));
-        self.living.get(&order).copied().ok_or_else(gone)
+        self.processes.of(order).ok_or_else(gone)
     }
 
     fn signal(&self, process: u64, signal: i32) -> Outcome<()> {

@@ -11,7 +11,7 @@ use rustix::thread::{
 
 use super::child::{Line, spawn};
 use super::error::{At, Outcome, failure};
-use super::order::{Answer, file};
+use super::order::{Answer, Helper, file};
 use super::seccomp::Filters;
 use super::{mounts, privileges, root, run, streams, system};
 
@@ -19,7 +19,7 @@ pub(crate) fn start(
     container: &Container,
     processes: Option<i32>,
     files: &[OwnedFd],
-    filters: &Filters,
+    helper: &Helper<'_>,
 ) -> Answer {
     let join = &container.join;
     let mut flags = libc::CLONE_NEWNS;
@@ -50,11 +50,11 @@ pub(crate) fn start(
     if let Err(failure) = ready() {
         return (None, Err(failure), Vec::new());
     }
-    spawn(flags, |line| {
+    spawn(flags, helper, |line| {
         let inside = Inside {
             container,
             files,
-            filters,
+            filters: helper.filters,
             line,
         };
         inside.become_it().err().unwrap_or_else(unreachable_end)
@@ -101,6 +101,8 @@ impl Inside<'_> {
         if container.root.read_only {
             root::make_read_only()?;
         }
+        // From here on it goes on by itself.
+        self.line.known()?;
         match &container.process {
             Some(process) => self.run(process),
             None => init(),
