@@ -358,11 +358,14 @@ fn a_name_may_not_fill_the_memory() {
 
 #[test]
 fn a_name_that_deletes_another_is_no_folder() {
-    let refused = Archive::new().file("a/.wh.b/c", "").unpack();
-    assert!(
-        matches!(refused, Err(UnpackError::Refused { why, .. }) if why.contains("deletes")),
-        "{refused:?}"
-    );
+    let by_name = Archive::new().file("a/.wh.b/c", "");
+    let by_link = Archive::new().link("a", ".wh.b").file("a/c", "");
+    for refused in [by_name.unpack(), by_link.unpack()] {
+        assert!(
+            matches!(refused, Err(UnpackError::Refused { why, .. }) if why.contains("deletes")),
+            "{refused:?}"
+        );
+    }
     // An old union filesystem had such ones for itself.
     let folder = Archive::new().file(".wh..wh.plnk/1.2", "").file("a", "");
     let folder = folder.unpack().unwrap();

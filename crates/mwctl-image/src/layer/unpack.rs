@@ -258,15 +258,16 @@ impl Target<'_> {
             return Ok(());
         };
         let parent = path.parent().unwrap_or(Path::new("")).to_path_buf();
-        let mut folders = parent.iter().map(OsStr::as_bytes);
-        if folders.clone().any(|part| part.starts_with(FOREIGN)) {
+        let has = |path: &Path, prefix| path.iter().any(|part| part.as_bytes().starts_with(prefix));
+        if has(&parent, FOREIGN) {
             return Ok(());
-        }
-        if folders.any(|part| part.starts_with(WHITEOUT)) {
-            return Err(facts.refused("it lies in a folder whose name deletes another"));
         }
         let opened = self.open(&parent);
         let (above, place) = opened.map_err(|error| facts.failed(error))?;
+        // Where it really lies: a link leads there as well as a name.
+        if has(&above, WHITEOUT) {
+            return Err(facts.refused("it lies in a folder whose name deletes another"));
+        }
         let failed = |error: Errno| facts.failed(error);
         let bytes = name.as_bytes();
         if bytes == OPAQUE {

@@ -36,7 +36,8 @@ impl Line {
     /// end it.
     pub(crate) fn known(&self) -> Outcome<()> {
         if !self.known.replace(true) {
-            let told: Option<((), _)> = socket::receive(&self.socket).at(Step::Process, "socket")?;
+            let told: Option<((), _)> =
+                socket::receive(&self.socket).at(Step::Process, "socket")?;
             if told.is_none() {
                 system::exit(127);
             }

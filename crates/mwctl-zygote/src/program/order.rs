@@ -2,9 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use mwctl_zygote::protocol::{
-    Container, Failure, Message, Passed, Process, Step, Streams, Task,
-};
+use mwctl_zygote::protocol::{Container, Failure, Message, Passed, Process, Step, Streams, Task};
 use mwctl_zygote::socket;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::{Deserialize, Serialize};

@@ -179,7 +179,9 @@ impl Zygote {
             }
         };
         if let Message::Done { order, result, pid } = message
-            && let Some(end) = self.processes.answered(order, pid.filter(|_| result.is_ok()))
+            && let Some(end) = self
+                .processes
+                .answered(order, pid.filter(|_| result.is_ok()))
         {
             self.tell(&Message::Ended { order, end }, &[])?;
         }
