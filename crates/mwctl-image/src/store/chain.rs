@@ -51,6 +51,10 @@ impl Store {
                 continue;
             }
             let implied = self.implied(&Name::of_content(diff_id))?;
+            if implied.is_empty() {
+                laid.push(folder);
+                continue;
+            }
             let below = View::new(laid.iter().rev().cloned().collect());
             if !differs(&below, &implied, self.owners) {
                 laid.push(folder);
