@@ -4,9 +4,8 @@
 //! milliseconds, and all that changes links and rules waits for it. Which of them must end is [`super::connections`]' word.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
-use super::frontend::Frontend;
 use super::observed::Protocol;
 use super::policy::{Allow, Allowed, Isolation, Ports};
 use super::view::View;
@@ -54,32 +53,32 @@ fn covers(allow: &Allow, was: &Allow) -> bool {
 
 /// Whether a flow of datagrams may lead where nobody is behind its service any more, or where it got before somebody was.
 fn datagrams_go_elsewhere(before: &View, after: &View) -> bool {
-    let key = |it: &Frontend| (it.address, it.port);
-    let datagrams = |view: &View| -> BTreeMap<_, _> {
-        let frontends = view.frontends.iter();
-        let frontends = frontends.filter(|it| it.protocol == Protocol::Udp);
-        frontends.map(|it| (key(it), it.backends.clone())).collect()
-    };
-    let before = datagrams(before);
-    datagrams(after).iter().any(|(key, now)| {
-        before.get(key).is_none_or(|then| {
+    let then: BTreeMap<_, _> = datagrams(before).collect();
+    datagrams(after).any(|(key, now)| {
+        then.get(&key).is_none_or(|then| {
             then.is_empty() != now.is_empty() || then.iter().any(|backend| !now.contains(backend))
         })
     })
 }
 
+/// The services of datagrams, by where they are, with who answers.
+fn datagrams(view: &View) -> impl Iterator<Item = ((Ipv4Addr, u16), &[SocketAddrV4])> {
+    let frontends = view.frontends.iter();
+    let frontends = frontends.filter(|it| it.protocol == Protocol::Udp);
+    frontends.map(|it| ((it.address, it.port), it.backends.as_slice()))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::net::SocketAddrV4;
-
     use proptest::collection::{btree_map, btree_set, vec};
     use proptest::option;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     use super::super::address::AddressSet;
     use super::super::config::Config;
     use super::super::connections::{Connection, must_end};
+    use super::super::frontend::Frontend;
     use super::super::policy::{Isolations, PortRange};
     use super::*;
 
