@@ -130,9 +130,7 @@ pub async fn conduct(plan: Plan<'_>, mut workspace: Workspace) -> Result<(), Con
                         plan.events.notice(Some(&service.name), "making a newer image");
                         superseded.cancel();
                     }
-                    () = documents.next() => if let Some(changed) = reload(&plan, &workspace) {
-                        describe(&plan, &changed, &running);
-                        workspace = changed;
+                    () = documents.next() => if renew(&plan, &mut workspace, &running) {
                         superseded.cancel();
                     }
                 }
@@ -177,12 +175,8 @@ pub async fn conduct(plan: Plan<'_>, mut workspace: Workspace) -> Result<(), Con
                 plan.events.notice(Some(&service.name), "making a new image");
                 next = replan(&plan, &workspace).await;
             }
-            () = documents.next() => {
-                if let Some(changed) = reload(&plan, &workspace) {
-                    describe(&plan, &changed, &running);
-                    workspace = changed;
-                    next = replan(&plan, &workspace).await;
-                }
+            () = documents.next() => if renew(&plan, &mut workspace, &running) {
+                next = replan(&plan, &workspace).await;
             }
         }
     }
@@ -340,6 +334,17 @@ fn document_names(workspace: &Workspace) -> BTreeSet<OsString> {
         .iter()
         .filter_map(|path| path.file_name().map(ToOwned::to_owned))
         .collect()
+}
+
+/// Takes what changed in the documents, if that means anything.
+fn renew(plan: &Plan<'_>, workspace: &mut Workspace, running: &Running) -> bool {
+    let changed = reload(plan, workspace);
+    let has_changed = changed.is_some();
+    if let Some(changed) = changed {
+        describe(plan, &changed, running);
+        *workspace = changed;
+    }
+    has_changed
 }
 
 /// Reads the stack again; tells what is wrong with it, and then the last good one stays.
