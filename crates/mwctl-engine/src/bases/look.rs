@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use k8s_openapi::jiff::Timestamp;
 use mwctl_core::lock::{LockedBase, Source, SourceKind};
+use mwctl_core::manifest::LOCAL_IMAGES;
 use mwctl_image::debian::{ArchiveError, Archives, Update};
 use mwctl_image::oci::architecture;
 use mwctl_image::{Packages, Progress, PullError, Reference, Registry, Store, StoreError};
@@ -141,7 +142,7 @@ impl Finder {
             return self.made(suite, name).await;
         }
         // What is made on this machine is in no registry, and nobody is to be asked for it.
-        if self.offline || name.starts_with("mwctl.local/") {
+        if self.offline || name.starts_with(LOCAL_IMAGES) {
             return match (self.of_store(&reference).await, suite) {
                 (Err(LookError::Nowhere { .. }), Some(suite)) => self.made(suite, name).await,
                 (stored, _) => stored,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use mwctl_container::{Entry, Layer, Mount, Root as ContainerRoot, Source, Upper, host};
+use mwctl_core::manifest::LOCAL_IMAGES;
 use mwctl_image::{Credentials, Image, PullError, Reference, Registry, Root, Store, StoreError};
 use mwctl_node::images::{Image as NodeImage, ImageConfig, ImageError, Images, Kept};
 
@@ -91,7 +92,7 @@ fn parse(reference: &str) -> Result<Reference, ImageError> {
 }
 
 fn is_made_here(reference: &Reference) -> bool {
-    reference.as_str().starts_with("mwctl.local/")
+    reference.as_str().starts_with(LOCAL_IMAGES)
 }
 
 fn missing(reference: &str) -> ImageError {
