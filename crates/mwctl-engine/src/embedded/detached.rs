@@ -135,18 +135,21 @@ pub async fn delete(clusters: &Clusters, known: &Known) -> Result<(), DeleteErro
     Ok(())
 }
 
-/// The process that serves a cluster, as something that can be waited for; `None` where there is none but this one.
+/// The process that serves a cluster, while it lives.
+fn process(known: &Known) -> Option<Pid> {
+    let lives = known.lease.is_of_a_living_process();
+    Pid::from_raw(known.lease.pid as i32).filter(|_| lives)
+}
+
+/// The same as something that can be waited for; `None` where there is none but this one.
 fn living(known: &Known) -> Arc<Option<OwnedFd>> {
-    let pid = known.lease.pid;
-    let lives = known.lease.is_of_a_living_process() && pid != std::process::id();
-    let process = Pid::from_raw(pid as i32).filter(|_| lives);
-    Arc::new(process.and_then(|process| pidfd_open(process, PidfdFlags::empty()).ok()))
+    let other = process(known).filter(|_| known.lease.pid != std::process::id());
+    Arc::new(other.and_then(|process| pidfd_open(process, PidfdFlags::empty()).ok()))
 }
 
 fn signal(known: &Known, signal: Signal) -> Result<(), DeleteError> {
     let pid = known.lease.pid;
-    let process = Pid::from_raw(pid as i32).filter(|_| known.lease.is_of_a_living_process());
-    match process.map(|process| kill_process(process, signal)) {
+    match process(known).map(|process| kill_process(process, signal)) {
         None | Some(Ok(()) | Err(rustix::io::Errno::SRCH)) => Ok(()),
         Some(Err(error)) => Err(DeleteError::Signal {
             pid,
