@@ -157,10 +157,80 @@ pub fn title(action: &Action) -> String {
 }
 
 /// How a step ended.
-enum End {
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum End {
+    /// It was done.
     Done,
+    /// It failed; an event has told why.
     Failed,
+    /// It was left in its middle.
     GivenUp,
+}
+
+/// A step as it is told of.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Its number among those of the command.
+    pub step: usize,
+    /// What it does.
+    pub title: String,
+    /// For whom.
+    pub service: Option<ServiceName>,
+}
+
+impl Task {
+    /// Does the work, and tells of its beginning and its end. It is given up at once where `cancel` is there and comes.
+    pub async fn during(
+        self,
+        events: &Events,
+        cancel: Option<&CancellationToken>,
+        work: impl Future<Output = Result<(), Failure>>,
+    ) -> End {
+        let Self {
+            step,
+            title,
+            service,
+        } = self;
+        events.send(Event::StepStarted {
+            step,
+            title: title.clone(),
+            service: service.clone(),
+        });
+        let start = Instant::now();
+        let given_up = async {
+            match cancel {
+                Some(cancel) => cancel.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
+        let result = tokio::select! {
+            result = work => Some(result),
+            () = given_up => None,
+        };
+        let (event, end) = match result {
+            Some(Ok(())) => {
+                let millis = start.elapsed().as_millis() as u64;
+                let done = Event::StepDone {
+                    step,
+                    title,
+                    service,
+                    millis,
+                };
+                (done, End::Done)
+            }
+            Some(Err(failure)) => (told(&title, service, &failure), End::Failed),
+            None => {
+                let stopped = Event::StepStopped {
+                    step,
+                    title,
+                    service,
+                };
+                (stopped, End::GivenUp)
+            }
+        };
+        events.send(event);
+        end
+    }
 }
 
 /// Whether a step can be left in its middle: what it does for a minute or more changes nothing that the cluster has, or all of it at its end.
@@ -172,44 +242,15 @@ fn can_be_given_up(action: &Action) -> bool {
 }
 
 async fn run(execution: Execution<'_>, step: &Step) -> (usize, End) {
-    let title = title(&step.action);
-    let service = step.service.clone();
-    let events = execution.events;
-    events.send(Event::StepStarted {
+    let task = Task {
         step: step.id,
-        title: title.clone(),
-        service: service.clone(),
-    });
-    let start = Instant::now();
-    let carried_out = tokio::select! {
-        carried_out = carry_out(execution, step) => Some(carried_out),
-        () = execution.cancel.cancelled(), if can_be_given_up(&step.action) => None,
+        title: title(&step.action),
+        service: step.service.clone(),
     };
-    let end = match carried_out {
-        Some(Ok(())) => {
-            let millis = start.elapsed().as_millis() as u64;
-            events.send(Event::StepDone {
-                step: step.id,
-                title,
-                service,
-                millis,
-            });
-            End::Done
-        }
-        Some(Err(failure)) => {
-            events.send(told(&title, service, &failure));
-            End::Failed
-        }
-        None => {
-            events.send(Event::StepStopped {
-                step: step.id,
-                title,
-                service,
-            });
-            End::GivenUp
-        }
-    };
-    (step.id, end)
+    let cancel = can_be_given_up(&step.action).then_some(execution.cancel);
+    // Many run at once, and what each of them needs is large.
+    let work = Box::pin(carry_out(execution, step));
+    (step.id, task.during(execution.events, cancel, work).await)
 }
 
 async fn carry_out(execution: Execution<'_>, step: &Step) -> Result<(), Failure> {

@@ -1,15 +1,13 @@
 //! `mwctl test`: a service's tests in a fresh container; the exit code is theirs.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use mwctl_core::model::Service;
 use mwctl_engine::deploy::{agent, agent_runs_on, images};
 use mwctl_engine::develop::conduct::subject;
 use mwctl_engine::develop::session::rules;
 use mwctl_engine::event::Event;
-use mwctl_engine::execute::Images;
-use mwctl_engine::execute::told;
+use mwctl_engine::execute::{End, Images as _, Task};
 use mwctl_engine::test::{Output, Run, clean_up};
 use mwctl_engine::workspace::Workspace;
 
@@ -123,31 +121,20 @@ async fn bring(
     reference: &str,
 ) -> Result<(), CommandError> {
     let events = run.ui.events();
-    let (step, title) = (0, format!("bring the image of {}", service.name));
-    let name = Some(service.name.clone());
-    events.send(Event::StepStarted {
+    let step = 0;
+    let task = Task {
         step,
-        title: title.clone(),
-        service: name.clone(),
-    });
-    let start = Instant::now();
-    let progress = |message: String| events.send(Event::StepProgress { step, message });
-    let delivered = tokio::select! {
-        delivered = target.workshop.deliver(service, reference, &progress) => delivered,
-        () = run.interrupt.finish.cancelled() => {
-            events.send(Event::StepStopped { step, title, service: name });
-            return Err(CommandError::interrupted());
-        }
+        title: format!("bring the image of {}", service.name),
+        service: Some(service.name.clone()),
     };
-    if let Err(failure) = delivered {
-        events.send(told("deliver", name, &failure));
-        return Err(CommandError::told());
+    let progress = |message: String| events.send(Event::StepProgress { step, message });
+    let work = target.workshop.deliver(service, reference, &progress);
+    match task
+        .during(&events, Some(&run.interrupt.finish), work)
+        .await
+    {
+        End::Done => Ok(()),
+        End::Failed => Err(CommandError::told()),
+        End::GivenUp => Err(CommandError::interrupted()),
     }
-    events.send(Event::StepDone {
-        step,
-        title,
-        service: name,
-        millis: start.elapsed().as_millis() as u64,
-    });
-    Ok(())
 }
