@@ -260,9 +260,46 @@ fn programs_see_the_machines_network_or_none_as_is_configured() {
             "{typed:?}: {steps}"
         );
     }
-    let refused = home.failure(["build", "service", "--network", "relay"]);
+}
+
+#[test]
+fn a_way_out_leads_neither_to_this_machine_nor_to_its_network() {
+    let home = home();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let here = listener.local_addr().unwrap();
+    // As any client of a proxy asks; the shell knows no other.
+    let ask = format!(
+        "exec 3<> /dev/tcp/127.0.0.1/3128; printf 'GET http://{here}/ HTTP/1.1\\r\\nHost: {here}\\r\\n\\r\\n' >&3; read -r line <&3; echo \"$line\" > answer; echo $http_proxy > proxy"
+    );
+    let look = "x=$(ls -l /proc/self/ns/net); echo ${x##*> } > network";
+    let text = format!(
+        "FROM system:1\nSHELL [\"/bin/bash\", \"-c\"]\nRUN {ask}; {look}\nRUN --network=none echo ${{http_proxy:-none}} > none\n"
+    );
+    home.write("service/Dockerfile", &text);
+    let shown = home.told(["build", "service", "--network", "relay"]);
     assert!(
-        refused.contains("relay") && refused.contains("host, none"),
+        shown.contains(&format!("mwctl: {here} isn't reached")),
+        "{shown}"
+    );
+    let read = |file| read(&home, "mwctl.local/service:image", file);
+    assert_eq!(read("answer").trim(), "HTTP/1.1 403 Forbidden");
+    assert_eq!(read("proxy"), "http://127.0.0.1:3128\n");
+    assert_eq!(read("none"), "none\n");
+    let of_machine = std::fs::read_link("/proc/self/ns/net").unwrap();
+    assert_ne!(read("network").trim(), of_machine.to_str().unwrap());
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "nobody came through");
+    // Another engine has nothing of that kind.
+    let refused = home.failure([
+        "build",
+        "service",
+        "--network",
+        "relay",
+        "--engine",
+        "docker",
+    ]);
+    assert!(
+        refused.contains("docker has no network `relay`"),
         "{refused}"
     );
 }

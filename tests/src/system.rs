@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Programs of this machine that a small system has.
-const PROGRAMS: [&str; 8] = ["sh", "cat", "chmod", "id", "ls", "mkdir", "rm", "sleep"];
+const PROGRAMS: [&str; 9] = [
+    "bash", "sh", "cat", "chmod", "id", "ls", "mkdir", "rm", "sleep",
+];
 
 /// Writes a root filesystem with a few of this machine's programs, and what they are linked with.
 pub fn write_system(path: &Path) {

@@ -23,6 +23,7 @@ mod exclude;
 pub mod file;
 mod files;
 pub mod foreign;
+pub mod gate;
 mod key;
 mod layer;
 pub(crate) mod local;

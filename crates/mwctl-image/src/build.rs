@@ -8,6 +8,7 @@
 //! a second name of the same file. Only `RUN` needs a container.
 
 mod accounts;
+mod containers;
 mod copy;
 mod files;
 mod ignore;
@@ -16,6 +17,7 @@ mod local;
 mod mask;
 mod mounts;
 mod output;
+mod relay;
 mod run;
 mod state;
 mod steps;
@@ -34,14 +36,15 @@ use crate::digest::Digest;
 use crate::image::Config;
 use crate::oci::architecture;
 use crate::owners::Owners;
-use crate::plan::{Base, Plan, Stage};
+use crate::plan::{Base, Network, Plan, Stage};
 use crate::reference::{InvalidReference, Reference};
 use crate::store::{Record, Store, StoreError};
 
 pub use accounts::UnknownAccount;
+pub use containers::{Containers, Open, Outside, Shell};
 pub use key::{Key, key, key_of_engine};
 pub use mwctl_container::{Running, Size};
-pub use run::{Containers, Open, Outside, Shell};
+pub use relay::{Allows, Gate};
 
 /// What is told of a build.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -191,8 +194,8 @@ pub enum StepError {
         last: Vec<String>,
         /// The file with all that it wrote.
         log: Option<PathBuf>,
-        /// That it had no network.
-        is_alone: bool,
+        /// The network that it had; the machine's, where nobody said anything.
+        network: Option<Network>,
         /// That it had one user id alone.
         one_id: Option<Lack>,
     },
@@ -216,6 +219,7 @@ pub enum StepError {
 impl StepError {
     /// A program that may only have failed because it can't give files to anybody says so in the kernel's words.
     fn hints(&self) -> Vec<String> {
+        const HOST: &str = "`network: host` in `mwctl.yaml`, or `mwctl build --network host`, gives it the machine's";
         const KERNELS: [&str; 2] = ["Invalid argument", "Operation not permitted"];
         // Of C libraries, Node.js and the programs that fetch packages.
         const NO_NETWORK: [&str; 6] = [
@@ -226,14 +230,14 @@ impl StepError {
             "ENETUNREACH",
             "EAI_AGAIN",
         ];
-        let (last, log, is_alone, one_id) = match self {
+        let (last, log, network, one_id) = match self {
             Self::Program {
                 last,
                 log,
-                is_alone,
+                network,
                 one_id,
                 ..
-            } => (last, log, is_alone, one_id),
+            } => (last, log, network, one_id),
             Self::Foreign(_) => return vec![crate::dockerfile::ELSEWHERE.to_owned()],
             _ => return Vec::new(),
         };
@@ -241,10 +245,20 @@ impl StepError {
             let mut lines = last.iter();
             lines.any(|line| all.iter().any(|words| line.contains(words)))
         };
-        let network = (*is_alone && says(&NO_NETWORK)).then(|| {
-            "it was run without a network: `network: host` in `mwctl.yaml`, or `mwctl build --network host`, gives it the machine's, unless the file says `RUN --network=none`"
-                .to_owned()
-        });
+        let network = match network {
+            Some(Network::None) => {
+                format!(
+                    "it was run without a network: {HOST}, unless the file says `RUN --network=none`"
+                )
+            }
+            Some(Network::Relay) => {
+                format!(
+                    "its way out is a proxy alone, which `http_proxy` and `https_proxy` name, and which looks names up: {HOST}"
+                )
+            }
+            None | Some(Network::Host) => String::new(),
+        };
+        let network = Some(network).filter(|words| !words.is_empty() && says(&NO_NETWORK));
         let lack = one_id.filter(|_| says(&KERNELS));
         let lack = lack.map(|lack| format!("{lack}; {}", lack.cure()));
         let log = log.as_ref().map(|log| {

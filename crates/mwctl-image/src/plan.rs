@@ -166,6 +166,8 @@ pub enum Network {
     Host,
     /// One of its own, with the loopback alone.
     None,
+    /// One of its own, with a proxy on its loopback that goes on from the machine's side, where that is allowed.
+    Relay,
 }
 
 /// Something that is mounted for a program, and no part of the image.
@@ -331,16 +333,18 @@ impl Plan {
         images
     }
 
-    /// The same with a network for its programs. That there is none goes before whatever the file says; the machine's is
-    /// what programs have of which nothing is said.
+    /// The same with a network for its programs. Less goes before more, whoever says it: that there is none before all else, the
+    /// relay before the machine's, which is what programs have of which nothing is said.
     #[must_use]
     pub fn within(mut self, network: Option<Network>) -> Self {
-        if network == Some(Network::None) {
-            let steps = self.stages.iter_mut().flat_map(|it| &mut it.steps);
-            for step in steps {
-                if let Action::Run(run) = &mut step.action {
-                    run.network = network;
-                }
+        let steps = self.stages.iter_mut().flat_map(|it| &mut it.steps);
+        for step in steps {
+            if let Action::Run(run) = &mut step.action {
+                run.network = match (run.network, network) {
+                    (Some(Network::None), _) | (_, Some(Network::None)) => Some(Network::None),
+                    (_, Some(Network::Relay)) => Some(Network::Relay),
+                    (said, _) => said,
+                };
             }
         }
         self

@@ -99,6 +99,32 @@ pub enum NetworkError {
     Ended,
 }
 
+/// Where an address leads, for whoever passes on what comes from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// To another machine.
+    Elsewhere,
+    /// To this one.
+    ThisMachine,
+    /// To nobody who could be meant: link-local addresses and those of no single machine.
+    Nobody,
+}
+
+/// Where an address leads now. The kernel is asked, in the namespace of the calling thread: a new interface counts at once.
+pub fn reach(address: Ipv4Addr) -> io::Result<Reach> {
+    if address.is_loopback() || address.is_unspecified() {
+        return Ok(Reach::ThisMachine);
+    }
+    if relay::destination::is_never_passed_on(address) {
+        return Ok(Reach::Nobody);
+    }
+    Ok(if host::is_own(address)? {
+        Reach::ThisMachine
+    } else {
+        Reach::Elsewhere
+    })
+}
+
 /// A pod's place on the network.
 #[derive(Debug)]
 pub struct PodNetwork {

@@ -17,6 +17,7 @@ use mwctl_engine::embedded::Clusters;
 use mwctl_engine::image::Cache;
 use mwctl_engine::image::base::bootstrap::{Bootstrap, Tell};
 use mwctl_engine::image::file::Machine;
+use mwctl_engine::image::gate::gate;
 use mwctl_engine::images::Credentials;
 use mwctl_engine::images::build::Outside;
 use mwctl_engine::kube::{Cluster, Request, observe};
@@ -70,6 +71,7 @@ impl Invocation {
         Outside {
             certificates: certificates.into_iter().find(|path| path.is_file()),
             variables: self.environment.network.clone(),
+            gate: gate(self.environment.kubeconfig.clone()),
         }
     }
 

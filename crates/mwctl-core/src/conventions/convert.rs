@@ -247,6 +247,7 @@ fn build_network(wire: wire::BuildNetwork) -> BuildNetwork {
     match wire {
         wire::BuildNetwork::Host => BuildNetwork::Host,
         wire::BuildNetwork::None => BuildNetwork::None,
+        wire::BuildNetwork::Relay => BuildNetwork::Relay,
     }
 }
 

@@ -57,14 +57,17 @@ pub enum BuildNetwork {
     Host,
     /// None but the loopback.
     None,
+    /// A way out alone, which leads neither to this machine nor to clusters. Only `mwctl`'s own builds have it.
+    Relay,
 }
 
 impl BuildNetwork {
-    /// How it is called in descriptions, on the command line, and by all engines.
+    /// How it is called in descriptions, on the command line, and by all engines that have it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Host => "host",
             Self::None => "none",
+            Self::Relay => "relay",
         }
     }
 }

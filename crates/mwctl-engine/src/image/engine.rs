@@ -100,12 +100,21 @@ pub enum Refused {
         /// The base.
         reference: String,
     },
+    /// The way out of builds is mwctl's own.
+    #[error("{engine} has no network `relay`")]
+    Relay {
+        /// Who.
+        engine: Engine,
+    },
 }
 
 impl Refused {
     /// What to type next.
     pub fn hints(&self) -> Vec<String> {
         vec![match self {
+            Self::Relay { .. } => {
+                "mwctl's own builds have it, without an engine; `--network host` and `none` are understood by all".to_owned()
+            }
             Self::NotInRegistry { .. } | Self::Variable { .. } => {
                 "`--engine buildkit` is given it from this machine's store, and mwctl itself, without an engine, takes it from there"
                     .to_owned()
@@ -157,10 +166,14 @@ impl Order {
     }
 
     /// The same with a network for its programs.
-    #[must_use]
-    pub fn within(mut self, network: Option<BuildNetwork>) -> Self {
+    pub fn within(mut self, network: Option<BuildNetwork>) -> Result<Self, Refused> {
+        if network == Some(BuildNetwork::Relay) {
+            return Err(Refused::Relay {
+                engine: self.engine,
+            });
+        }
         self.network = network;
-        self
+        Ok(self)
     }
 
     /// The same upon what a lock records for a platform.
@@ -432,7 +445,7 @@ mod tests {
     fn each_engine_is_told_of_the_network_in_its_own_way() {
         let line = |engine, network| {
             let order = order(engine, "Dockerfile", "FROM debian AS prod\n").unwrap();
-            let order = order.within(Some(network));
+            let order = order.within(Some(network)).unwrap();
             let name = Reference::parse("mwctl.local/one:prod").unwrap();
             pasteable(&order.commands(&name, &[], Path::new("/work"))[0].argv)
         };

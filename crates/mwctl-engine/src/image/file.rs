@@ -149,6 +149,7 @@ pub fn network(network: BuildNetwork) -> Network {
     match network {
         BuildNetwork::Host => Network::Host,
         BuildNetwork::None => Network::None,
+        BuildNetwork::Relay => Network::Relay,
     }
 }
 

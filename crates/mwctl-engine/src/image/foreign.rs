@@ -261,7 +261,7 @@ impl Machine {
         let variant = file.variant.as_deref();
         let order = Order::new(engine, &context, &path, text, variant, &file.arguments);
         let platform = format!("linux/{}", builder.architecture());
-        let order = order.map(|order| order.within(file.network));
+        let order = order.and_then(|order| order.within(file.network));
         let order = order.and_then(|order| order.upon(&builder.lock(), &platform));
         let order = order.map_err(EngineError::Refused)?;
         let mut known = BTreeMap::new();

@@ -1,26 +1,25 @@
 //! `RUN`: a program in a container whose writes are the new layer.
 //!
-//! It sees the machine's network, unless somebody says that it is to have none, its names and its certificates, and whatever
-//! is mounted for the step; none of that gets into the layer.
+//! It sees the machine's network, unless somebody says that it is to have none or only a way out, its names and its certificates, and
+//! whatever is mounted for the step; none of that gets into the layer.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use mwctl_container::{
-    Container, End, Identity, Join, Lack, Layer as Lower, Mount as Mounting, Options, Process,
-    Root, Running, Runtime, Source, Streams, Terminal, Upper, host,
+    Container, End, Identity, Lack, Layer as Lower, Mount as Mounting, Process, Root, Source,
+    Streams, Terminal, Upper, host,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
-use tokio::runtime::Handle;
 
+use super::containers::{Containers, Shell, told};
 use super::files::Layer;
 use super::mask::Mask;
 use super::output::{self, Output};
+use super::relay;
 use super::state::{Inputs, State};
 use super::steps::{Outcome, Place};
 use super::{StepError, Told};
@@ -31,102 +30,8 @@ use crate::view::{Found, View};
 /// Where what isn't the image's own is mounted: a place that no image has.
 const OWN: &str = "/run/.mwctl";
 
-/// Runs programs in containers, the first of which takes a little longer.
-pub struct Containers {
-    handle: Handle,
-    outside: Outside,
-    runtime: Mutex<Option<Runtime>>,
-    shell: Option<Shell>,
-}
-
-/// Lets somebody look around where a program has failed.
-pub struct Shell {
-    /// What kind of terminal there is (`TERM`).
-    pub terminal: String,
-    /// Is given the shell that runs there, with a terminal; on a thread of the build's own, which waits for it.
-    pub open: Box<Open>,
-}
-
-/// What opens a shell.
-pub type Open = dyn Fn(&Running, &Handle) + Send + Sync;
-
 /// The best shell that an image has.
 const SHELL: &str = "if command -v bash > /dev/null; then exec bash; fi; exec sh";
-
-impl fmt::Debug for Containers {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = formatter.debug_struct("Containers");
-        shown
-            .field("outside", &self.outside)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What programs see of the machine.
-#[derive(Clone, Debug, Default)]
-pub struct Outside {
-    /// A file with the certificates that the machine trusts; networks that look into
-    /// connections have their own there.
-    pub certificates: Option<PathBuf>,
-    /// Variables that lead to the network, such as `https_proxy`. No part of an image or a key.
-    pub variables: BTreeMap<String, String>,
-}
-
-impl Containers {
-    /// Nothing is started until a program is to be run. Call it within a runtime of tokio, which
-    /// must have threads of its own: builds block.
-    pub fn new(outside: Outside) -> Self {
-        Self {
-            handle: Handle::current(),
-            outside,
-            runtime: Mutex::default(),
-            shell: None,
-        }
-    }
-
-    /// Opens a shell where a program fails, with all that the program left.
-    #[must_use]
-    pub fn with_shell(mut self, shell: Shell) -> Self {
-        self.shell = Some(shell);
-        self
-    }
-
-    fn runtime(&self) -> Result<Runtime, StepError> {
-        let mut runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(runtime) = runtime.as_ref() {
-            return Ok(runtime.clone());
-        }
-        let started = self.handle.block_on(Runtime::start(Options::default()));
-        let started = started.map_err(|error| {
-            let cure = error.cure().map(|cure| format!("; `{cure}` helps"));
-            StepError::Start(told(&error) + &cure.unwrap_or_default())
-        })?;
-        for lack in started.lacks() {
-            tracing::warn!("{lack}: {}", lack.cure());
-        }
-        *runtime = Some(started.clone());
-        Ok(started)
-    }
-
-    /// The machine's network; or another, whose loopback is up, for one that is alone.
-    fn network(&self, is_alone: bool) -> Result<Join, StepError> {
-        let network = if is_alone {
-            let shared = self
-                .handle
-                .block_on(self.runtime()?.share(true, false, None));
-            shared
-                .map_err(|error| StepError::Start(told(&error)))?
-                .network
-        } else {
-            None
-        };
-        Ok(Join {
-            host_network: !is_alone,
-            network,
-            ..Join::default()
-        })
-    }
-}
 
 /// A program of a step.
 struct Program<'a> {
@@ -196,12 +101,15 @@ impl Place<'_> {
         let containers = build.containers.ok_or(StepError::NoContainers)?;
         let (mut mounts, mut targets) = self.mounts(state, layer, run)?;
         let mut environment = program.variables.clone();
-        let is_alone = run.network == Some(Network::None);
         let mut files = vec!["/etc/hosts"];
-        if !is_alone {
-            environment.extend(containers.outside.variables.clone());
-            environment.extend(self.passed_on());
-            files.push("/etc/resolv.conf");
+        match run.network {
+            None | Some(Network::Host) => {
+                environment.extend(containers.outside.variables.clone());
+                environment.extend(self.passed_on());
+                files.push("/etc/resolv.conf");
+            }
+            Some(Network::Relay) => environment.extend(relay::variables()),
+            Some(Network::None) => {}
         }
         for file in files {
             // It may be a link into a folder of the machine that the container doesn't have.
@@ -259,7 +167,7 @@ impl Place<'_> {
                 layers.push(lower);
             }
         }
-        let join = containers.network(is_alone)?;
+        let (join, mut relay) = containers.network(run.network)?;
         let data = layer.work().to_path_buf();
         let process = |words: Vec<String>| Process {
             environment: environment
@@ -287,7 +195,10 @@ impl Place<'_> {
             process: Some(process(words)),
             ..Container::new(format!("build-{}", name(layer.work())))
         };
-        let end = self.wait(containers, container(words), program.log)?;
+        let mut end = self.wait(containers, container(words), program.log, relay.as_mut())?;
+        if let Err(StepError::Program { network, .. }) = &mut end {
+            *network = run.network;
+        }
         if let (Err(StepError::Program { how, .. }), Some(shell)) = (&end, &containers.shell) {
             (build.report)(Told::Failed {
                 stage: self.stage.name.clone(),
@@ -310,6 +221,7 @@ impl Place<'_> {
         containers: &Containers,
         mut container: Container,
         log: Option<Log>,
+        mut relay: Option<&mut relay::Running>,
     ) -> Result<Result<(), StepError>, StepError> {
         let failed =
             |error: rustix::io::Errno| StepError::Start(io::Error::from(error).to_string());
@@ -324,7 +236,6 @@ impl Place<'_> {
             ..Streams::default()
         };
         let name = container.name.clone();
-        let is_alone = !container.join.host_network;
         let runtime = containers.runtime()?;
         let cancel = self.shared.build.cancel;
         let tell = |line| {
@@ -338,13 +249,16 @@ impl Place<'_> {
             let end = containers.handle.block_on(async {
                 let running = runtime.run(container).await;
                 let running = running.map_err(|error| StepError::Start(told(&error)))?;
-                tokio::select! {
-                    end = running.ended() => Ok(end),
-                    () = cancel.cancelled() => {
-                        // Whoever has ended meanwhile needs no signal.
-                        drop(running.signal(9).await);
-                        running.ended().await;
-                        Err(StepError::Cancelled)
+                loop {
+                    tokio::select! {
+                        end = running.ended() => return Ok(end),
+                        () = cancel.cancelled() => {
+                            // Whoever has ended meanwhile needs no signal.
+                            drop(running.signal(9).await);
+                            running.ended().await;
+                            return Err(StepError::Cancelled);
+                        }
+                        Some(words) = refusal(&mut relay) => tell(format!("mwctl: {words}")),
                     }
                 }
             });
@@ -373,7 +287,7 @@ impl Place<'_> {
             how,
             last: last.into(),
             log: log.map(|log| log.path().to_path_buf()),
-            is_alone,
+            network: None,
             one_id: (runtime.lacks().iter())
                 .find(|lack| matches!(lack, Lack::Users { .. }))
                 .copied(),
@@ -395,6 +309,14 @@ impl Place<'_> {
         let text = format!("# {}: {}\n", self.stage.name, step.action);
         log.write(self.mask().whole(&text).as_bytes());
         Some(log)
+    }
+}
+
+/// What the relay of a program, if it has one, didn't let through next.
+async fn refusal(relay: &mut Option<&mut relay::Running>) -> Option<String> {
+    match relay {
+        Some(relay) => relay.refusals.recv().await,
+        None => None,
     }
 }
 
@@ -432,17 +354,6 @@ pub(super) fn user(state: &State) -> Result<(u32, u32), StepError> {
         None => (state.user.clone(), None),
     };
     super::steps::owner(state, &crate::plan::Owner { user, group })
-}
-
-/// An error with its causes, as one line.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// Takes away the places that were made for mounts: empty ones that the image doesn't have, and

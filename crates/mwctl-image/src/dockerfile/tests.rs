@@ -363,9 +363,11 @@ fn a_build_without_a_network_has_none_whatever_the_file_says() {
         networks.collect::<Vec<_>>()
     };
     let (host, none) = (Some(Network::Host), Some(Network::None));
+    let relay = Some(Network::Relay);
     assert_eq!(networks(None), [None, host, none]);
     assert_eq!(networks(host), [None, host, none]);
     assert_eq!(networks(none), [none, none, none]);
+    assert_eq!(networks(relay), [relay, relay, none]);
 }
 
 proptest::proptest! {

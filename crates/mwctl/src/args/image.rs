@@ -133,6 +133,8 @@ pub enum BuildersNetwork {
     Host,
     /// None but the loopback, whatever the file says.
     None,
+    /// A way out through a proxy, which leads neither to this machine nor to clusters, whatever the file says but `none`.
+    Relay,
 }
 
 impl From<BuildersNetwork> for BuildNetwork {
@@ -140,6 +142,7 @@ impl From<BuildersNetwork> for BuildNetwork {
         match network {
             BuildersNetwork::Host => Self::Host,
             BuildersNetwork::None => Self::None,
+            BuildersNetwork::Relay => Self::Relay,
         }
     }
 }

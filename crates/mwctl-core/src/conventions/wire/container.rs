@@ -53,8 +53,9 @@ pub(crate) struct Build {
     /// Who builds the file. All but `mwctl` are programs that must be installed: `buildkit` (`buildctl`, which honours
     /// a `# syntax=` line), `docker`, `podman`, `buildah`. Default: `mwctl`.
     pub(crate) engine: Option<Engine>,
-    /// The network of the programs that the file runs: `host`, the machine's, or `none`, whatever the file says. Default:
-    /// `host`; an engine's own where there is an `engine`.
+    /// The network of the programs that the file runs: `host`, the machine's; `none`; or `relay`, a way out through a proxy that
+    /// leads neither to this machine nor to clusters. The last two go before what the file says. Default: `host`; an engine's own where
+    /// there is an `engine`.
     pub(crate) network: Option<BuildNetwork>,
     /// The base image.
     pub(crate) base: Option<String>,
@@ -91,6 +92,7 @@ pub(crate) enum Engine {
 pub(crate) enum BuildNetwork {
     Host,
     None,
+    Relay,
 }
 
 /// A port that a container listens on.

@@ -118,9 +118,7 @@ fn elsewhere(config: &Config, to: SocketAddrV4) -> Result<Destination, Refusal> 
             must_be_elsewhere: false,
         });
     }
-    let [first, ..] = address.octets();
-    // "This network" (RFC 1122), loopback, link-local with its metadata services, multicast, what is reserved, broadcast.
-    if first == 0 || address.is_loopback() || address.is_link_local() || first >= 224 {
+    if is_never_passed_on(address) {
         return Err(Refusal::Never);
     }
     if config.refused.contains(&to) {
@@ -131,6 +129,12 @@ fn elsewhere(config: &Config, to: SocketAddrV4) -> Result<Destination, Refusal> 
         asked: to,
         must_be_elsewhere: true,
     })
+}
+
+/// "This network" (RFC 1122), loopback, link-local with its metadata services, multicast, what is reserved, broadcast.
+pub(crate) fn is_never_passed_on(address: Ipv4Addr) -> bool {
+    let [first, ..] = address.octets();
+    first == 0 || address.is_loopback() || address.is_link_local() || first >= 224
 }
 
 #[cfg(test)]

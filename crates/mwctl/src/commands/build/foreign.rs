@@ -42,7 +42,7 @@ pub(super) async fn run(
     );
     let lock = run.lock()?;
     let platform = format!("linux/{}", oci::architecture());
-    let order = order.map(|order| order.within(recipe.network));
+    let order = order.and_then(|order| order.within(recipe.network));
     let order = order.and_then(|order| order.upon(&lock, &platform));
     let order = order.map_err(|refused| failed(refused.into()))?;
     if !order.names_its_bases() && !lock.is_empty() {
