@@ -53,18 +53,25 @@ struct State {
 pub struct Retention {
     /// The most changes.
     pub events: usize,
-    /// The most bytes of JSON in them.
+    /// The most bytes in them: their JSON, and for each change what it takes besides ([`Retention::EACH`]).
     pub bytes: usize,
     /// How many of the latest are there as values, too, for those who watch and are a little late. An object that hasn't changed since is
     /// read from its JSON once somebody looks into it.
     pub fresh: usize,
 }
 
+impl Retention {
+    /// What a change takes beside its JSON: keys, counts, pointers.
+    pub const EACH: usize = 512;
+}
+
 impl Default for Retention {
     fn default() -> Self {
         Self {
             events: 4096,
-            bytes: 4 << 20,
+            // Some ten minutes of a busy developer's pods. All collections of a busy cluster fill up, some after an hour: what they have
+            // then is what an idle cluster keeps.
+            bytes: 2 << 20,
             // Values take six times as much as JSON.
             fresh: 64,
         }

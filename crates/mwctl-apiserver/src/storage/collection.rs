@@ -77,14 +77,14 @@ impl Collection {
             None => drop(self.objects.remove_mut(&key)),
         }
         let revision = event.revision();
-        self.log_bytes += event.object().json().len();
+        self.log_bytes += taken_by(&event);
         self.log.push_back((key, Arc::new(event)));
         self.settle(retention.fresh);
         while self.log.len() > retention.events || self.log_bytes > retention.bytes {
             let Some((_, forgotten)) = self.log.pop_front() else {
                 break;
             };
-            self.log_bytes -= forgotten.object().json().len();
+            self.log_bytes -= taken_by(&forgotten);
             self.oldest = forgotten.revision();
         }
         self.latest.send_replace(revision);
@@ -146,6 +146,11 @@ impl Collection {
             .log
             .partition_point(|(_, event)| event.revision() <= revision))
     }
+}
+
+/// What a change is counted for in the log.
+fn taken_by(event: &Event) -> usize {
+    event.object().json().len() + Retention::EACH
 }
 
 #[cfg(test)]
