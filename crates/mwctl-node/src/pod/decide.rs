@@ -14,6 +14,13 @@ use super::state::{
     Ending, Finish, Member, Role, Run, Sandbox, State, container, containers, grace,
 };
 
+/// An image that can't be had.
+const PULL: &str = "ErrImagePull";
+/// The same while the next try is waited for.
+const PULL_WAITS: &str = "ImagePullBackOff";
+/// How long the first of them is shown; the kubelet goes on to the second when it next looks.
+const SHOWN: Duration = Duration::from_secs(2);
+
 /// Something to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -184,14 +191,23 @@ impl State {
             Err(failure) => {
                 member.backoff.count(now, now);
                 let not_before = after(now, member.backoff.wait_after_failure());
-                let notice =
-                    Notice::warning("Failed", format!("Error: {}", failure.message)).of(name);
+                let failed =
+                    |message: String| Effect::Tell(Notice::warning("Failed", message).of(name));
+                let told = if failure.reason == PULL {
+                    vec![
+                        failed(failure.message.clone()),
+                        failed(format!("Error: {PULL}")),
+                    ]
+                } else {
+                    vec![failed(format!("Error: {}", failure.message))]
+                };
                 member.run = Run::Failing {
                     reason: failure.reason.to_owned(),
                     message: failure.message,
+                    since: now,
                     not_before,
                 };
-                vec![Effect::Tell(notice)]
+                told
             }
         }
     }
@@ -407,13 +423,33 @@ impl State {
         let Some(member) = self.containers.get_mut(&container.name) else {
             return;
         };
-        match &member.run {
-            Run::Waiting => {}
-            Run::Failing { not_before, .. } => {
-                if *not_before > turn.now {
+        match &mut member.run {
+            Run::Failing {
+                reason,
+                message,
+                since,
+                not_before,
+            } if *not_before > turn.now => {
+                if reason != PULL {
                     return turn.wake_at(*not_before);
                 }
+                let shown_until = after(*since, SHOWN);
+                if shown_until > turn.now {
+                    return turn.wake_at(shown_until);
+                }
+                let image = container.image.as_deref().unwrap_or_default();
+                let waits = format!("Back-off pulling image {image:?}");
+                *message = format!("{waits}: {PULL}: {message}");
+                PULL_WAITS.clone_into(reason);
+                let told = [
+                    Notice::normal("BackOff", waits),
+                    Notice::warning("Failed", format!("Error: {PULL_WAITS}")),
+                ];
+                let told = told.map(|notice| Effect::Tell(notice.of(&container.name)));
+                turn.effects.extend(told);
+                return turn.wake_at(*not_before);
             }
+            Run::Waiting | Run::Failing { .. } => {}
             Run::Ended(finish) if again => {
                 let at = after(finish.finished, member.backoff.wait());
                 if at > turn.now {

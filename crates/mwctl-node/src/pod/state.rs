@@ -79,6 +79,7 @@ pub(crate) enum Run {
     Failing {
         reason: String,
         message: String,
+        since: Timestamp,
         not_before: Timestamp,
     },
     Starting,

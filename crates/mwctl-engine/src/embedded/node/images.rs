@@ -65,7 +65,8 @@ impl Images for StoreImages {
         // What is made here is in no registry, and nobody is to be asked for it.
         if is_made_here(&parsed) {
             let found = self.resolved(&parsed).await?;
-            return found.ok_or_else(|| missing(reference));
+            let why = "it is made on this machine, and isn't in its store: `mwctl up` makes it";
+            return found.ok_or_else(|| missing(why));
         }
         let architecture = mwctl_image::oci::architecture();
         let pulled = self
@@ -74,13 +75,10 @@ impl Images for StoreImages {
             .await;
         pulled.map_err(|error: PullError| ImageError {
             reason: "ErrImagePull",
-            message: format!(
-                "failed to pull image {reference:?}: {}",
-                with_causes(&error)
-            ),
+            message: with_causes(&error),
         })?;
         let found = self.resolved(&parsed).await?;
-        found.ok_or_else(|| missing(reference))
+        found.ok_or_else(|| missing("it was removed from this machine's store meanwhile"))
     }
 }
 
@@ -95,12 +93,10 @@ fn is_made_here(reference: &Reference) -> bool {
     reference.as_str().starts_with(LOCAL_IMAGES)
 }
 
-fn missing(reference: &str) -> ImageError {
+fn missing(why: &str) -> ImageError {
     ImageError {
         reason: "ErrImagePull",
-        message: format!(
-            "image {reference:?} is made on this machine, and isn't in its store: `mwctl up` makes it"
-        ),
+        message: why.to_owned(),
     }
 }
 

@@ -254,6 +254,10 @@ fn a_container_that_cannot_begin_is_tried_again_later() {
     };
     assert_eq!(world.event(failed), []);
     assert_eq!(world.waiting("a"), "ErrImagePull");
+    // In between it is told to wait, as by the kubelet.
+    world.now = 5;
+    assert_eq!(world.decide(), []);
+    assert_eq!(world.waiting("a"), "ImagePullBackOff");
     world.now = 10;
     assert_eq!(world.decide(), [start("a", 0)]);
 }
