@@ -37,6 +37,11 @@ fn what_deploys_starts_the_embedded_cluster_which_keeps_what_it_has() {
 
     let stopped = folder.mwctl(["cluster", "stop", "embedded"]);
     assert!(stopped.contains("its objects are kept"), "{stopped}");
+    let again = folder.mwctl(["cluster", "stop", "embedded"]);
+    assert!(again.contains("embedded doesn't run"), "{again}");
+    assert!(again.ends_with("[exit status: 0]\n"), "{again}");
+    let other = folder.mwctl(["cluster", "stop", "nope"]);
+    assert!(other.contains("there is no cluster `nope`"), "{other}");
     let status = folder.mwctl(["status"]);
     assert!(status.contains("mwctl up"), "{status}");
 

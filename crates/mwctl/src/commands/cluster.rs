@@ -69,6 +69,11 @@ pub(super) async fn run(run: &Invocation, arguments: &Cluster) -> Result<Exit, C
         } => minikube::start(run, profile, driver.as_deref()).await,
         Cluster::Stop { profile } => match run.disposable().find(profile) {
             Some(known) => disposable::stop(run, &known).await,
+            None if run.disposable().keeps(profile) => {
+                run.ui
+                    .say(&format!("{profile} doesn't run; its objects are kept"));
+                Ok(Exit::Success)
+            }
             None => minikube::stop(run, profile).await,
         },
         Cluster::Diagnose { profile } => minikube::diagnose(run, profile).await,

@@ -74,6 +74,12 @@ pub(super) async fn start(
 
 pub(super) async fn stop(run: &Invocation, profile: &str) -> Result<Exit, CommandError> {
     let minikube = Minikube::new(Invocation::runner(), run.minikube_home());
+    if minikube.profile(profile).await.is_none() {
+        let error = format!(
+            "there is no cluster `{profile}` that can be stopped: no embedded one, and no profile of minikube"
+        );
+        return Err(CommandError::environment(error).hint("mwctl cluster list"));
+    }
     minikube
         .stop(profile, &|event| tell(run, event))
         .await
