@@ -19,7 +19,7 @@ use place::{Place, run};
 use report::{Built, Report};
 
 /// So often from nothing, and so often after an edit or none.
-const COLD: usize = 3;
+const COLD: usize = 5;
 const ROUNDS: usize = 20;
 
 fn main() {
@@ -34,8 +34,7 @@ fn main() {
     // Last of all: for minutes after thousands of files have gone, a file system looks long for numbers for new ones.
     for _ in 1..COLD {
         for (builder, built) in builders.iter().zip(&mut built) {
-            builder.forget();
-            built.cold.take(timed(|| builder.build()));
+            cold(&mut built.cold, *builder);
         }
     }
     let [ours, buildkit, buildah] = built;
@@ -56,11 +55,17 @@ fn main() {
     }
 }
 
+/// From nothing, once the disk has written what others left to it.
+fn cold(samples: &mut Samples, builder: &dyn Builder) {
+    builder.forget();
+    run(&mut command("sync"));
+    samples.take(timed(|| builder.build()));
+}
+
 /// From nothing, with nothing changed, and after each of some edits.
 fn warm(place: &Place, builder: &dyn Builder) -> Built {
     let mut built = Built::default();
-    builder.forget();
-    built.cold.take(timed(|| builder.build()));
+    cold(&mut built.cold, builder);
     // What the disk has yet to write of that would keep an edit's few files waiting.
     run(&mut command("sync"));
     for _ in 0..ROUNDS {

@@ -120,7 +120,7 @@ impl Report {
              {}\n{}\n\
              Packing a layer, its digest computed: {:.0} MB/s (aim: at least 300). A store with one version of the service has {:.1} MB on the disk; \
              with fifty that differ in a file, {:.1} MB: {:.1} kB for each that was added.\n\n\
-             - Each is a whole command of each program; three times from nothing, else twenty, once the disk has written what that left. BuildKit exports nothing: its image couldn't be used \
+             - Each is a whole command of each program; five times from nothing, else twenty, once the disk has written what was left to it. BuildKit exports nothing: its image couldn't be used \
              yet. Its daemon runs; nobody else has one.\n\
              - *Unpacked* is what the containerd of the test bed says. There is one layer above the base.\n\
              - *Answers* is asked every millisecond from before the command; the old container goes on until the new one is ready.\n",
