@@ -21,6 +21,10 @@ const PULL_WAITS: &str = "ImagePullBackOff";
 /// How long the first of them is shown; the kubelet goes on to the second when it next looks.
 const SHOWN: Duration = Duration::from_secs(2);
 
+/// How long to wait after what containers share couldn't be made, in seconds, and how often that is doubled.
+const FIRST: u64 = 2;
+const DOUBLINGS: u32 = 3;
+
 /// Something to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -119,11 +123,15 @@ impl State {
         match event {
             Event::Prepared(Ok(address)) => {
                 self.sandbox = Sandbox::Ready { address };
+                self.unprepared = 0;
                 Vec::new()
             }
             Event::Prepared(Err(failure)) => {
+                // Often somebody makes what is missing, and waits for the pod; each try is told of.
+                let wait = FIRST << self.unprepared.min(DOUBLINGS);
+                self.unprepared += 1;
                 self.sandbox = Sandbox::Absent {
-                    not_before: Some(after(now, Duration::from_secs(2))),
+                    not_before: Some(after(now, Duration::from_secs(wait))),
                 };
                 vec![Effect::Tell(Notice::warning(
                     failure.reason,

@@ -18,6 +18,8 @@ pub(crate) struct State {
     pub(crate) sandbox: Sandbox,
     /// Whether all init containers have done their part once.
     pub(crate) initialized: bool,
+    /// How often what its containers share couldn't be made, one after the other.
+    pub(crate) unprepared: u32,
     /// By name: init containers and the others.
     pub(crate) containers: BTreeMap<String, Member>,
     pub(crate) ending: Option<Ending>,
@@ -131,6 +133,7 @@ impl State {
         Self {
             begun: now,
             sandbox: Sandbox::Absent { not_before: None },
+            unprepared: 0,
             initialized: false,
             containers,
             ending: None,

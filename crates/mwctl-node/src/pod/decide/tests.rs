@@ -240,6 +240,24 @@ fn deletion_before_anything_runs_needs_no_end() {
 }
 
 #[test]
+fn what_containers_share_is_tried_again_ever_later() {
+    let mut world = World::new(json!({"containers": [{"name": "a"}]}));
+    assert_eq!(world.decide(), [Effect::Prepare]);
+    for wait in [2, 4, 8, 16, 16] {
+        let failure = Failure {
+            reason: "FailedMount",
+            message: "no".to_owned(),
+            ended: false,
+        };
+        assert_eq!(world.event(Event::Prepared(Err(failure))), []);
+        world.now += wait - 1;
+        assert_eq!(world.decide(), []);
+        world.now += 1;
+        assert_eq!(world.decide(), [Effect::Prepare]);
+    }
+}
+
+#[test]
 fn a_container_that_cannot_begin_is_tried_again_later() {
     let mut world = World::new(json!({"containers": [{"name": "a"}]}));
     world.prepared();
