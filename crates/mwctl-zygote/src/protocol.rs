@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 mod container;
@@ -225,6 +226,14 @@ impl fmt::Display for Failure {
             (Step::User, None) if !self.subject.is_empty() => {
                 return write!(formatter, ": the image has no account `{}`", self.subject);
             }
+            // No name is looked up there: it is what the kernel says to an id that isn't mapped.
+            (Step::User, Some(errno)) if errno == Errno::INVAL.raw_os_error() => {
+                return write!(
+                    formatter,
+                    " `{}`: these ids aren't among those that containers have here",
+                    self.subject
+                );
+            }
             (Step::Root | Step::Process, None) if !self.subject.is_empty() => {
                 return write!(formatter, ": {}", self.subject);
             }
@@ -234,11 +243,7 @@ impl fmt::Display for Failure {
             write!(formatter, " `{}`", self.subject)?;
         }
         if let Some(errno) = self.errno {
-            write!(
-                formatter,
-                ": {}",
-                rustix::io::Errno::from_raw_os_error(errno)
-            )?;
+            write!(formatter, ": {}", Errno::from_raw_os_error(errno))?;
         }
         Ok(())
     }

@@ -84,6 +84,24 @@ fn a_user_that_the_image_does_not_know_is_an_error() {
 }
 
 #[test]
+fn an_id_beyond_those_of_containers_is_an_error_that_says_so() {
+    let name = "identity::an_id_beyond_those_of_containers_is_an_error_that_says_so";
+    as_everybody(name, async |stage| {
+        let mut container = stage.shell("exit 3");
+        container.process.as_mut().unwrap().identity.user = "4000000000:0".to_owned();
+        if matches!(stage.runtime.ids(), Ids::Single { .. }) {
+            // The one id there is may be called anything.
+            assert_eq!(stage.outcome(container).await, exited("", 3));
+            return;
+        }
+        let error = stage.runtime.run(container).await.unwrap_err();
+        assert_eq!(error.failure().unwrap().step, Step::User);
+        let told = "cannot become the user `4000000000:0`: these ids aren't among those";
+        assert!(error.to_string().contains(told), "{error}");
+    });
+}
+
+#[test]
 fn privileges_may_be_gained_where_that_is_asked_for() {
     as_everybody(
         "identity::privileges_may_be_gained_where_that_is_asked_for",
