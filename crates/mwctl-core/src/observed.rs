@@ -73,7 +73,12 @@ impl Observed {
             .filter(|pod| pod.service.as_ref().map(ServiceName::as_str) == service)
             .filter(|pod| pod.form != Form::Test && !pod.terminating)
             .peekable();
-        let unready = pods.clone().any(|pod| pod.is_running() && !pod.ready);
+        // A pod that begins again, as all do of a cluster that was stopped, says so sooner than its workload. Pods of jobs come and go.
+        let goes_on = !matches!(id.kind.as_str(), "Job" | "CronJob");
+        let unready = pods.clone().any(|pod| {
+            let is_over = matches!(pod.phase.as_str(), "Failed" | "Succeeded");
+            !pod.ready && (pod.is_running() || goes_on && !is_over)
+        });
         let running = pods.peek().is_some() && pods.all(ObservedPod::is_running);
         match rollout(&id.kind, workload) {
             // What failed and runs again is ready for the cluster; whether it goes on isn't known yet.

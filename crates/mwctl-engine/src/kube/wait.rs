@@ -30,6 +30,9 @@ const PATIENCE: u32 = 2;
 /// After how long a trouble is looked at again that may be that of earlier pods, or of which there may be more to say.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
+/// For how long a node may say that it lacks an image which was brought: nobody tells it, and it looks now and then.
+const BRINGING: Duration = Duration::from_secs(3);
+
 /// The pods won't come as far as was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Wait {
@@ -122,6 +125,8 @@ fn describe(condition: Condition) -> &'static str {
 struct Seen {
     observed: Observed,
     restarts: Restarts,
+    /// Since when a node says that it has no image which nobody is to be asked for.
+    lacking: Option<Instant>,
     shown: String,
     told: Told,
 }
@@ -183,6 +188,8 @@ async fn watch(
         } else {
             settled = None;
         }
+        let lacking = lacks_image(seen);
+        seen.lacking = lacking.then(|| seen.lacking.unwrap_or_else(Instant::now));
         if hopeless(goal, seen)
             && let Some(cause) = Box::pin(current_cause(cluster, goal, seen)).await
         {
@@ -202,6 +209,10 @@ async fn watch(
             let now = Instant::now();
             again = seen.told.is_open(&found, now).then_some(now + LOOK_AGAIN);
         }
+        // Nothing needs to change for that to have lasted.
+        let soon = Instant::now() + LOOK_AGAIN;
+        let until = seen.lacking.map(|since| soon.max(since + BRINGING));
+        again = again.into_iter().chain(until).min();
         let words = in_words(seen);
         if words != seen.shown {
             report(Sign::Words(words.clone()));
@@ -302,11 +313,20 @@ fn hopeless(goal: &Goal<'_>, seen: &Seen) -> bool {
         container.restarts >= PATIENCE
             || matches!(&container.state, ContainerState::Waiting { reason, .. } if matches!(
                 reason.as_str(),
-                "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName"
-                    | "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError"
+                "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError"
                     | "StartError"
             ))
     }) || seen.observed.pods.is_empty() && seen.observed.events.iter().any(is_refusal)
+        || seen.lacking.is_some_and(|since| since.elapsed() >= BRINGING)
+}
+
+/// Whether a container waits for an image that its node lacks, and that nobody is to be asked for. What was brought a moment ago may not have
+/// been looked for yet.
+fn lacks_image(seen: &Seen) -> bool {
+    let mut containers = seen.observed.pods.iter().flat_map(|pod| &pod.containers);
+    containers.any(|container| {
+        matches!(&container.state, ContainerState::Waiting { reason, .. } if reason == "ErrImageNeverPull")
+    })
 }
 
 /// Whether the cluster won't have the pods, for a reason that doesn't pass by itself.

@@ -129,4 +129,21 @@ fn a_workload_whose_process_runs_again_is_running_and_not_ready() {
     };
     assert_eq!(progress("10:00:01"), Progress::Started);
     assert_eq!(progress("10:00:03"), Progress::Ready);
+
+    // Of a cluster that was stopped: the controllers have yet to hear what the node has said.
+    let mut begins = ObservedPod::of(&again(""));
+    begins.ready = false;
+    begins.containers[0].state = ContainerState::Waiting {
+        reason: "ContainerCreating".to_owned(),
+        message: String::new(),
+    };
+    let mut observed = Observed {
+        objects: [(id.clone(), live.clone())].into(),
+        pods: vec![begins],
+        ..Observed::default()
+    };
+    assert_eq!(observed.progress(&id), Progress::Starting);
+    // What was evicted, say, is no part of it.
+    observed.pods[0].phase = "Failed".to_owned();
+    assert_eq!(observed.progress(&id), Progress::Ready);
 }
