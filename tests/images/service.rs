@@ -83,6 +83,17 @@ fn a_services_own_dockerfile_is_built_deployed_and_built_again_after_an_edit() {
     home.output(["--directory", "teller", "apply", "teller"]);
     assert_eq!(home.output(told), "three\nthree\n");
 
+    // A cluster that begins again without the image gets it once more, and waits for what it had.
+    home.output(["cluster", "stop", "embedded"]);
+    let images = home.answer(["image", "list"]);
+    let references = images["items"].as_array().unwrap().iter();
+    let references = references.filter_map(|image| image["reference"].as_str());
+    for image in references.filter(|it| it.starts_with("mwctl.local/teller:")) {
+        home.answer(["image", "remove", image]);
+    }
+    home.output(up);
+    assert_eq!(home.output(told), "three\nthree\n");
+
     // Tests run in the stage that is theirs.
     let tested = ["--directory", "teller", "test", "teller"];
     assert_eq!(home.output(tested), "three\n".repeat(4));

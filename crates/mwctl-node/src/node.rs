@@ -1,6 +1,7 @@
 //! The node: its object and heartbeat in the cluster, and a task for each of its pods.
 
 mod heartbeat;
+mod interrupted;
 mod object;
 mod shown;
 
@@ -52,9 +53,9 @@ impl Node {
     ) -> Result<Self, StartError> {
         let (context, events) = Context::new(client, runtime, images, networks, options);
         let context = Arc::new(context);
-        heartbeat::register(&context)
-            .await
-            .map_err(|error| StartError(Box::new(error)))?;
+        let failed = |error| StartError(Box::new(error));
+        heartbeat::register(&context).await.map_err(failed)?;
+        interrupted::make_unready(&context).await.map_err(failed)?;
         let mut tasks = JoinSet::new();
         tasks.spawn(events.run());
         tasks.spawn(heartbeat::beat(context.clone()));

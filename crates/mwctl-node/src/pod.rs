@@ -12,6 +12,7 @@ pub(crate) mod checkout;
 pub(crate) mod decide;
 mod describe;
 pub(crate) mod environment;
+mod failing;
 mod fields;
 mod grpc;
 mod hooks;

@@ -220,6 +220,16 @@ impl Actor {
                     Done::Nothing
                 });
             }
+            Effect::Look { container } => {
+                self.tasks.spawn(async move {
+                    let spec = state::container(&pod, &container);
+                    let image = spec.and_then(|spec| spec.image.as_deref());
+                    match context.images.find(image.unwrap_or_default()).await {
+                        Ok(Some(_)) => Done::Event(Event::Found { container }),
+                        Ok(None) | Err(_) => Done::Nothing,
+                    }
+                });
+            }
             Effect::Probe { container, which } => {
                 let Some(live) = self.context.live(&self.uid(), &container) else {
                     return;

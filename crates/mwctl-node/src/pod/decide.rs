@@ -9,17 +9,11 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use k8s_openapi::jiff::Timestamp;
 
+use super::failing::Failing;
 use super::probes::{Probes, Verdict, Which, after};
 use super::state::{
     Ending, Finish, Member, Role, Run, Sandbox, State, container, containers, grace,
 };
-
-/// An image that can't be had.
-const PULL: &str = "ErrImagePull";
-/// The same while the next try is waited for.
-const PULL_WAITS: &str = "ImagePullBackOff";
-/// How long the first of them is shown; the kubelet goes on to the second when it next looks.
-const SHOWN: Duration = Duration::from_secs(2);
 
 /// How long to wait after what containers share couldn't be made, in seconds, and how often that is doubled.
 const FIRST: u64 = 2;
@@ -34,6 +28,8 @@ pub(crate) enum Effect {
     Start { container: String, attempt: u32 },
     /// End a container.
     Stop { container: String, grace: Duration },
+    /// Look whether the image of a container that waits for it is there now.
+    Look { container: String },
     /// Ask a container.
     Probe { container: String, which: Which },
     /// Remove what the containers shared.
@@ -63,6 +59,8 @@ pub(crate) enum Event {
         container: String,
         result: Result<Begun, Failure>,
     },
+    /// The image that a container waits for is there.
+    Found { container: String },
     /// A container has ended.
     Ended { container: String, finish: Finish },
     /// A probe has answered.
@@ -143,6 +141,14 @@ impl State {
                 Vec::new()
             }
             Event::Started { container, result } => self.started(pod, &container, result, now),
+            Event::Found { container } => {
+                if let Some(Run::Failing(failing)) =
+                    self.containers.get_mut(&container).map(|it| &mut it.run)
+                {
+                    failing.not_before = now;
+                }
+                Vec::new()
+            }
             Event::Ended { container, finish } => {
                 if let Some(member) = self.containers.get_mut(&container) {
                     member.backoff.count(finish.started, finish.finished);
@@ -199,23 +205,10 @@ impl State {
             Err(failure) => {
                 member.backoff.count(now, now);
                 let not_before = after(now, member.backoff.wait_after_failure());
-                let failed =
-                    |message: String| Effect::Tell(Notice::warning("Failed", message).of(name));
-                let told = if failure.reason == PULL {
-                    vec![
-                        failed(failure.message.clone()),
-                        failed(format!("Error: {PULL}")),
-                    ]
-                } else {
-                    vec![failed(format!("Error: {}", failure.message))]
-                };
-                member.run = Run::Failing {
-                    reason: failure.reason.to_owned(),
-                    message: failure.message,
-                    since: now,
-                    not_before,
-                };
-                told
+                let (failing, told) = Failing::new(failure, now, not_before);
+                member.run = Run::Failing(failing);
+                let told = told.into_iter();
+                told.map(|notice| Effect::Tell(notice.of(name))).collect()
             }
         }
     }
@@ -432,32 +425,12 @@ impl State {
             return;
         };
         match &mut member.run {
-            Run::Failing {
-                reason,
-                message,
-                since,
-                not_before,
-            } if *not_before > turn.now => {
-                if reason != PULL {
-                    return turn.wake_at(*not_before);
+            Run::Failing(failing) => {
+                if failing.waits(turn, container) {
+                    return;
                 }
-                let shown_until = after(*since, SHOWN);
-                if shown_until > turn.now {
-                    return turn.wake_at(shown_until);
-                }
-                let image = container.image.as_deref().unwrap_or_default();
-                let waits = format!("Back-off pulling image {image:?}");
-                *message = format!("{waits}: {PULL}: {message}");
-                PULL_WAITS.clone_into(reason);
-                let told = [
-                    Notice::normal("BackOff", waits),
-                    Notice::warning("Failed", format!("Error: {PULL_WAITS}")),
-                ];
-                let told = told.map(|notice| Effect::Tell(notice.of(&container.name)));
-                turn.effects.extend(told);
-                return turn.wake_at(*not_before);
             }
-            Run::Waiting | Run::Failing { .. } => {}
+            Run::Waiting => {}
             Run::Ended(finish) if again => {
                 let at = after(finish.finished, member.backoff.wait());
                 if at > turn.now {
@@ -518,15 +491,15 @@ impl State {
     }
 }
 
-struct Turn<'a> {
+pub(crate) struct Turn<'a> {
     pod: &'a Pod,
-    now: Timestamp,
-    effects: Vec<Effect>,
+    pub(crate) now: Timestamp,
+    pub(crate) effects: Vec<Effect>,
     wake: Option<Timestamp>,
 }
 
 impl Turn<'_> {
-    fn wake_at(&mut self, at: Timestamp) {
+    pub(crate) fn wake_at(&mut self, at: Timestamp) {
         self.wake = Some(self.wake.map_or(at, |other| other.min(at)));
     }
 }

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{Container, EphemeralContainer, Pod};
 use k8s_openapi::jiff::Timestamp;
 
 use super::backoff::Backoff;
+use super::failing::Failing;
 use super::probes::Probes;
 
 /// A pod on this node.
@@ -77,13 +78,8 @@ pub(crate) enum Run {
     /// Nothing yet.
     #[default]
     Waiting,
-    /// It couldn't be started, and is tried again then.
-    Failing {
-        reason: String,
-        message: String,
-        since: Timestamp,
-        not_before: Timestamp,
-    },
+    /// It couldn't be started.
+    Failing(Failing),
     Starting,
     Running {
         since: Timestamp,

@@ -326,9 +326,10 @@ fn states(
             terminated(finish),
             last.filter(|_| member.last.as_ref() != Some(finish)),
         ),
-        Run::Failing {
-            reason, message, ..
-        } => (waiting(reason, Some(message.clone())), last),
+        Run::Failing(failing) => (
+            waiting(&failing.reason, Some(failing.message.clone())),
+            last,
+        ),
         Run::Waiting | Run::Starting => {
             let prepares = (pod.spec.as_ref())
                 .is_some_and(|spec| spec.init_containers.iter().flatten().next().is_some());

@@ -281,6 +281,35 @@ fn a_container_that_cannot_begin_is_tried_again_later() {
 }
 
 #[test]
+fn an_image_that_somebody_brings_is_looked_for() {
+    let mut world = World::new(json!({"containers": [{"name": "a", "image": "i"}]}));
+    world.prepared();
+    let container = || "a".to_owned();
+    let failure = Failure {
+        reason: "ErrImageNeverPull",
+        message: "no".to_owned(),
+        ended: false,
+    };
+    let failed = Event::Started {
+        container: container(),
+        result: Err(failure),
+    };
+    assert_eq!(world.event(failed), []);
+    let look = Effect::Look {
+        container: container(),
+    };
+    for now in 1..4 {
+        world.now = now;
+        assert_eq!(world.decide(), std::slice::from_ref(&look));
+        assert_eq!(world.decide(), []);
+    }
+    let found = Event::Found {
+        container: container(),
+    };
+    assert_eq!(world.event(found), [start("a", 0)]);
+}
+
+#[test]
 fn who_fails_its_liveness_probe_is_started_again() {
     let probe = json!({"exec": {"command": ["true"]}, "periodSeconds": 1, "failureThreshold": 1});
     let mut world = World::new(
