@@ -15,7 +15,7 @@ use kube::{Api, Client, Config, ResourceExt as _};
 use mwctl_tests::performance::Samples;
 use mwctl_tests::processes;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
 use crate::traffic::{self, Traffic};
 
@@ -29,6 +29,9 @@ const REST: Duration = Duration::from_secs(1);
 const TWENTY: usize = 20;
 const TIMES: usize = 5;
 
+/// What is written through a stream at once, in bytes.
+const BULK: u64 = 256 << 20;
+
 /// What was measured.
 #[derive(Debug)]
 pub(crate) struct Measured {
@@ -36,6 +39,8 @@ pub(crate) struct Measured {
     pub(crate) twenty: Samples,
     pub(crate) exec: Samples,
     pub(crate) stream: Samples,
+    /// What a command writes through `exec`, in MB/s, each time.
+    pub(crate) bulk: Vec<f64>,
     pub(crate) direct: Traffic,
     pub(crate) service: Traffic,
 }
@@ -100,6 +105,7 @@ impl Pods {
         };
         let name = client.name_any();
         let (exec, stream) = (self.exec(&name).await, self.stream(&name).await);
+        let bulk = self.bulk(&name).await;
         let address = |pod: &Pod| pod.status.as_ref()?.pod_ip.clone();
         let address = address(server).expect("an address");
         let service = self.service(server).await;
@@ -110,6 +116,7 @@ impl Pods {
             twenty,
             exec,
             stream,
+            bulk,
             direct,
             service,
         }
@@ -224,6 +231,28 @@ impl Pods {
         // The end of what it reads is told only to those who end with it.
         begun.abort();
         samples
+    }
+
+    /// Much that a command writes, from its first byte to its last one.
+    async fn bulk(&self, pod: &str) -> Vec<f64> {
+        let mut rates = Vec::new();
+        for _ in 0..TIMES {
+            let params = AttachParams::default().stderr(false);
+            let count = BULK.to_string();
+            let command = ["head", "--bytes", &count, "/dev/zero"];
+            let begun = self.pods().exec(pod, command, &params).await;
+            let mut begun = begun.expect("a command");
+            let mut stdout = begun.stdout().expect("it is asked for");
+            let mut read = vec![0; 1 << 16];
+            let first = stdout.read(&mut read).await.expect("a stream");
+            let start = Instant::now();
+            let rest = tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await;
+            let rest = rest.expect("a stream");
+            assert_eq!(first as u64 + rest, BULK);
+            rates.push(rest as f64 / start.elapsed().as_secs_f64() / 1e6);
+        }
+        rates.sort_by(f64::total_cmp);
+        rates
     }
 }
 

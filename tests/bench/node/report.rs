@@ -108,6 +108,11 @@ impl Report {
             format!("pod to pod {direct}, pod to ClusterIP {service}")
         };
         let real = self.real.as_ref();
+        let middle = |rates: &[f64]| rates[rates.len() / 2];
+        let bulk = real.map_or_else(String::new, |real| {
+            format!("; on the real node {:.0}", middle(&real.bulk))
+        });
+        let bulk = format!("{:.0}{bulk}", middle(&self.ours.bulk));
         let real = real.map_or_else(String::new, |real| {
             format!("; on the real node {}", of(real))
         });
@@ -117,7 +122,7 @@ impl Report {
              on the same machine, in the same run, with the same image. Written by `tests/bench/run node`.\n\n\
              {}\n\
              Throughput one way over TCP, the middle of three times 1 GiB, in Gbit/s: loopback {loopback:.1}, {}{real} (aim: at least half of the \
-             loopback's).\n\n\
+             loopback's). What a command writes through `exec`, the middle of five times 256 MiB, in MB/s: {bulk} (aim: at least 200).\n\n\
              An idle cluster with its node has {:.1} MB in memory, all its processes together (aim: at most 40; {:.1} where what they share counts for \
              each), and uses {:.2} % of one processor (aim: at most 0.5).\n\n\
              - *Nothing*: no cluster, no image, no state; the sample is `conventions/stacks/greeting`, two services, a helper and a job, up to the end of \
