@@ -206,7 +206,11 @@ impl Relay {
     }
 
     async fn answer(self, request: Request<Incoming>) -> Answer {
-        let asked = request.uri().authority().map(ToString::to_string);
+        // Without the name and the password that an address may begin with.
+        let asked = request.uri().authority().map(|it| {
+            let port = it.port().map(|port| format!(":{port}"));
+            format!("{}{}", it.host(), port.unwrap_or_default())
+        });
         let asked = asked.unwrap_or_default();
         let answered = if request.method() == Method::CONNECT {
             self.tunnel(request).await

@@ -99,6 +99,13 @@ async fn a_tunnel_carries_bytes_both_ways_and_ends_with_the_relay() {
 async fn what_the_gate_refuses_is_answered_and_told() {
     let gate = Gate::new(|host, to| Err(format!("isn't for {host} at {to}")));
     let (place, mut running) = relay(gate, &[]);
+    let mut here = TcpStream::connect(place).await.unwrap();
+    here.write_all(b"GET http://me:secret@localhost:9/x HTTP/1.1\r\nHost: localhost:9\r\n\r\n")
+        .await
+        .unwrap();
+    assert_eq!(here.read_u8().await.unwrap(), b'H');
+    let told = running.refusals.recv().await.unwrap();
+    assert!(!told.contains("secret"), "{told}");
     let answer = client(place).get("http://localhost:9/x").send().await;
     let answer = answer.unwrap();
     assert_eq!(answer.status(), 403);
