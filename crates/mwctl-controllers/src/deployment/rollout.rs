@@ -95,7 +95,11 @@ fn begin(context: &Context<'_>, deployment: &Deployment, sets: &Sets) -> Vec<Act
         return status::write(deployment, status);
     }
     let created = Progress::Created(key.name.clone());
-    first.extend(status::update(context, deployment, sets, &created));
+    let mut status = status::compute(deployment, sets, &created, context.now);
+    // Whoever reads that this description was seen takes the revision of the Deployment for its own, which follows the set.
+    let before = deployment.status.as_ref();
+    status.observed_generation = before.and_then(|status| status.observed_generation);
+    first.extend(status::write(deployment, status));
     let text = format!("Scaled up replica set {} from 0 to {number}", key.name);
     let announcement = (number > 0).then(|| announcement(deployment, text));
     first.push(Action::Create(set.into(), announcement));

@@ -1,13 +1,20 @@
 //! Whole rollouts in memory; the expected statuses, annotations and events are what the real controllers wrote for the same objects.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::NAME;
 use super::scale::{Slack, share};
-use crate::observed::Key;
+use super::sets::Sets;
+use super::{NAME, rollout};
+use crate::action::Action;
+use crate::controller::Context;
+use crate::observed::{Key, Object, Observed};
+use crate::options::Settings;
 use crate::world::World;
 
 const ALL: [&str; 4] = [
@@ -293,4 +300,34 @@ fn without_any_slack_one_pod_may_be_missing() {
             unavailable: 1
         }
     );
+}
+
+#[test]
+fn a_new_description_is_said_to_be_seen_once_its_set_is_there() {
+    let mut world = world();
+    let key = world.create::<Deployment>(deployment(1));
+    let old = world.list::<ReplicaSet>().pop().unwrap();
+    let mut web = world.get::<Deployment>(&key).unwrap();
+    let seen = web.status.as_ref().unwrap().observed_generation;
+    let template = &mut web.spec.as_mut().unwrap().template;
+    let meta = template.metadata.as_mut().unwrap();
+    meta.labels
+        .as_mut()
+        .unwrap()
+        .insert("v".to_owned(), "2".to_owned());
+    web.metadata.generation = seen.map(|seen| seen + 1);
+    let context = Context {
+        observed: &Observed::default(),
+        settings: &Settings::default(),
+        now: Timestamp::UNIX_EPOCH,
+    };
+    let sets = Sets::sort(&web, vec![Arc::new(old)]);
+    let actions = rollout::actions(&context, &web, &sets);
+    let mut written = actions.iter().filter_map(|action| match action {
+        Action::UpdateStatus(Object::Deployment(web)) => web.status.as_ref(),
+        _ => None,
+    });
+    assert_eq!(written.next().unwrap().observed_generation, seen);
+    let makes = |action: &Action| matches!(action, Action::Create(Object::ReplicaSet(_), _));
+    assert!(actions.iter().any(makes), "{actions:#?}");
 }
