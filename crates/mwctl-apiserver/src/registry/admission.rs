@@ -102,7 +102,7 @@ impl Registry {
         }
     }
 
-    /// Pod Security: what the labels of the namespace say about a pod, or about the pods that a template will make.
+    /// A pod, or the pods that a template will make: first what any cluster says of them, then what this one's nodes do.
     fn admit_pods(
         &self,
         target: &Target,
@@ -112,40 +112,54 @@ impl Registry {
         let Some(pods) = Pods::in_object(target, object) else {
             return Ok(Vec::new());
         };
-        let mut warnings = Vec::new();
+        let before = old.and_then(|old| Pods::in_object(target, old));
+        let mut warnings = if before.is_some_and(|before| before == pods) {
+            Vec::new()
+        } else {
+            self.admit_by_level(target, object, &pods)?
+        };
         if old.is_none() {
-            let pod = match &pods {
-                Pods::One(_) => object,
-                Pods::Template(template) => template,
-            };
-            match (self.nodes.refusal(pod), &pods) {
-                (Some(why), Pods::One(_)) => {
-                    let name = text(object, "/metadata/name");
-                    return Err(target.forbidden(name, &why));
-                }
-                // Whoever describes them should know before somebody else fails to make them.
-                (Some(why), Pods::Template(_)) => {
-                    warnings.push(format!("no pod of it will run: {why}"));
-                }
-                (None, _) => {}
-            }
+            warnings.extend(self.admit_by_nodes(target, object, &pods)?);
         }
-        if old
-            .and_then(|old| Pods::in_object(target, old))
-            .is_some_and(|old| old == pods)
-        {
-            return Ok(warnings);
-        }
+        Ok(warnings)
+    }
+
+    /// Pod Security: what the labels of the namespace say.
+    fn admit_by_level(
+        &self,
+        target: &Target,
+        object: &Value,
+        pods: &Pods<'_>,
+    ) -> Result<Vec<String>, Status> {
         let namespace = GroupResource::new("", "namespaces");
         let Some(namespace) = self.store.get(&namespace, &Key::new("", &target.namespace)) else {
-            return Ok(warnings);
+            return Ok(Vec::new());
         };
         let labels = &namespace.value()["metadata"]["labels"];
-        warnings.extend(match pods {
-            Pods::One(_) => pod_security::admit_pod(labels, &target.asked(), object)?,
-            Pods::Template(template) => pod_security::warn_template(labels, template),
-        });
-        Ok(warnings)
+        match pods {
+            Pods::One(_) => pod_security::admit_pod(labels, &target.asked(), object),
+            Pods::Template(template) => Ok(pod_security::warn_template(labels, template)),
+        }
+    }
+
+    /// What no node of this cluster runs.
+    fn admit_by_nodes(
+        &self,
+        target: &Target,
+        object: &Value,
+        pods: &Pods<'_>,
+    ) -> Result<Option<String>, Status> {
+        match pods {
+            Pods::One(_) => match self.nodes.refusal(object) {
+                Some(why) => Err(target.forbidden(text(object, "/metadata/name"), &why)),
+                None => Ok(None),
+            },
+            // Whoever describes them should know before somebody else fails to make them.
+            Pods::Template(template) => {
+                let why = self.nodes.refusal(template);
+                Ok(why.map(|why| format!("no pod of it will run: {why}")))
+            }
+        }
     }
 }
 
