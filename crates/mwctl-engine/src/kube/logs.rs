@@ -49,6 +49,8 @@ pub async fn last_lines(cluster: &Cluster, pod: &ObservedPod) -> Vec<String> {
             };
             let what = || "read the log".to_owned();
             let Ok(text) = request(what, api.logs(&pod.name, &parameters)).await else {
+                // The file of the run before goes when the next one gets its own: it may have been this moment.
+                is_filing |= previous;
                 continue;
             };
             if is_excuse(&text) {
