@@ -30,7 +30,7 @@ fn main() {
     let (buildkit, buildah) = (Buildkit::new(&place), Buildah::new(&place));
     let builders: [&dyn Builder; 3] = [&mwctl, &buildkit, &buildah];
     let mut built = builders.map(|builder| warm(&place, builder));
-    let (answers, own_start) = (answers(&place), own_start(&place));
+    let (Rolled { ready, answers }, own_start) = (rolled(&place), own_start(&place));
     // Last of all: for minutes after thousands of files have gone, a file system looks long for numbers for new ones.
     for _ in 1..COLD {
         for (builder, built) in builders.iter().zip(&mut built) {
@@ -43,6 +43,7 @@ fn main() {
         buildkit,
         buildah,
         delivery,
+        ready,
         answers,
         own_start,
         packing: place.packing(),
@@ -78,20 +79,32 @@ fn warm(place: &Place, builder: &dyn Builder) -> Built {
     built
 }
 
-/// An edit → `mwctl up` → the new container answers, on the embedded node.
-fn answers(place: &Place) -> Samples {
-    let mut samples = Samples::default();
+/// An edit → `mwctl up` → a new container on the embedded node.
+#[derive(Default)]
+struct Rolled {
+    /// It is ready, as `mwctl up` says by its end. Nobody asks it anything meanwhile.
+    ready: Samples,
+    /// It answers whoever asks the service, the old one no more.
+    answers: Samples,
+}
+
+fn rolled(place: &Place) -> Rolled {
+    let mut rolled = Rolled::default();
     let deployed = place.up();
     run(&mut command("sync"));
+    for _ in 0..ROUNDS {
+        place.edit();
+        rolled.ready.take(timed(|| place.begin_up().end()));
+    }
     for _ in 0..ROUNDS {
         let said = place.edit();
         let start = std::time::Instant::now();
         let up = place.begin_up();
         deployed.says(&said);
-        samples.take(start.elapsed());
+        rolled.answers.take(start.elapsed());
         up.end();
     }
-    samples
+    rolled
 }
 
 /// The service's program, started by hand → it answers.
