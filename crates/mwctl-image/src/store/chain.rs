@@ -51,15 +51,12 @@ impl Store {
                 continue;
             }
             let implied = self.implied(&Name::of_content(diff_id))?;
-            if implied.is_empty() {
+            let upon = || View::new(laid.iter().rev().cloned().collect());
+            let below = (!implied.is_empty()).then(upon);
+            let Some(below) = below.filter(|below| differs(below, &implied, self.owners)) else {
                 laid.push(folder);
                 continue;
-            }
-            let below = View::new(laid.iter().rev().cloned().collect());
-            if !differs(&below, &implied, self.owners) {
-                laid.push(folder);
-                continue;
-            }
+            };
             let own = &diff_ids[..=index];
             let made = self.make(&name(own), &source(own), |new| {
                 self.unpack_into(new, blob, diff_id, &below)
