@@ -195,10 +195,8 @@ impl Place<'_> {
             process: Some(process(words)),
             ..Container::new(format!("build-{}", name(layer.work())))
         };
-        let mut end = self.wait(containers, container(words), program.log, relay.as_mut())?;
-        if let Err(StepError::Program { network, .. }) = &mut end {
-            *network = run.network;
-        }
+        let seen = (run.network, relay.as_mut());
+        let end = self.wait(containers, container(words), program.log, seen)?;
         if let (Err(StepError::Program { how, .. }), Some(shell)) = (&end, &containers.shell) {
             (build.report)(Told::Failed {
                 stage: self.stage.name.clone(),
@@ -221,7 +219,7 @@ impl Place<'_> {
         containers: &Containers,
         mut container: Container,
         log: Option<Log>,
-        mut relay: Option<&mut relay::Running>,
+        (network, mut relay): (Option<Network>, Option<&mut relay::Running>),
     ) -> Result<Result<(), StepError>, StepError> {
         let failed =
             |error: rustix::io::Errno| StepError::Start(io::Error::from(error).to_string());
@@ -287,7 +285,7 @@ impl Place<'_> {
             how,
             last: last.into(),
             log: log.map(|log| log.path().to_path_buf()),
-            network: None,
+            network,
             one_id: (runtime.lacks().iter())
                 .find(|lack| matches!(lack, Lack::Users { .. }))
                 .copied(),
